@@ -1,0 +1,26 @@
+//! What a person types, a line at a time.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use crate::output::StdoutError;
+
+/// Reads the next line of stdin, without its line ending; `None` at the end of input.
+///
+/// The prompt shows only when both ends are a terminal: a program that reads from a pipe, or
+/// writes into one, must not mix prompts into its output.
+///
+/// # Errors
+/// When stdin cannot be read or is not UTF-8, or stdout cannot be written.
+pub fn ask(prompt: &str) -> anyhow::Result<Option<String>> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        let mut stdout = anstream::stdout().lock();
+        write!(stdout, "{prompt}").and_then(|()| stdout.flush()).map_err(StdoutError::from)?;
+    }
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let text = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(text);
+    Ok(Some(line))
+}

@@ -1,0 +1,33 @@
+//! What every program of the course does at its edges, written once.
+//!
+//! *Question:* what does a program owe to the person at the terminal, and to the script that
+//! runs it?
+//!
+//! ```text
+//!             ┌─────────────────────── a lesson ──────────────────────┐
+//!  stdin ───▶ │ ask()                                                 │
+//!             │                 sockets, protocols: the lesson itself │ ◀──▶ network
+//! stdout ◀─── │ ready(), say!   escape() for all that a peer sent     │
+//! stderr ◀─── │ note!, errors with causes and a hint                  │
+//!   exit ◀─── │ run(): 0 · 1 · 2 · 3 · 4       Stop: SIGINT, SIGTERM  │
+//!             └───────────────────────────────────────────────────────┘
+//! ```
+//!
+//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`].
+//!
+//! *Left out:* line editing and progress bars; they come with the chapters that need them.
+//! On Windows [`Stop`] does nothing: Ctrl-C ends a program the system's way.
+
+pub mod color;
+pub mod escape;
+pub mod failure;
+pub mod input;
+pub mod output;
+pub mod stop;
+
+pub use color::ColorArgs;
+pub use escape::escape;
+pub use failure::{Advice, Exit, run};
+pub use input::ask;
+pub use output::{count, ready};
+pub use stop::Stop;

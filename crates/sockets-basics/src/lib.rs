@@ -1,0 +1,22 @@
+//! Chapter 1, sockets-basics: how does one program find another, and what passes between them?
+//!
+//! ```text
+//!      client                                                server
+//!   ┌───────────┐     127.0.0.1:50112 ──▶ 127.0.0.1:8898   ┌───────────┐
+//!   │  process  │                                          │  process  │
+//!   │     ▲     │                                          │     ▲     │
+//!   │  socket   │ ◀──── a connection, or datagrams ──────▶ │  socket   │
+//!   └───────────┘                                          └───────────┘
+//!    an address finds the machine, a port finds the socket on it
+//! ```
+//!
+//! *Read:* [`tcp_hello`] → [`udp_hello`].
+//!
+//! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
+//! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
+//!
+//! *Left out:* more than one client at a time (chapter 2 does it with datagrams, chapter 4 with
+//! connections), and messages longer than one read (chapter 5).
+
+pub mod tcp_hello;
+pub mod udp_hello;

@@ -1,0 +1,31 @@
+//! One binary for the chapter: `sockets-basics <lesson> …`. Each lesson owns its arguments.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use sockets_basics::{tcp_hello, udp_hello};
+
+/// Chapter 1: what an address, a port, a socket and a connection are.
+#[derive(Parser)]
+#[command(version, after_help = "Watch a lesson: cargo xtask demo sockets-basics/tcp-hello")]
+struct Program {
+    #[command(subcommand)]
+    lesson: Lesson,
+    #[command(flatten)]
+    color: cli::ColorArgs,
+}
+
+#[derive(Subcommand)]
+enum Lesson {
+    TcpHello(tcp_hello::Args),
+    UdpHello(udp_hello::Args),
+}
+
+fn main() -> ExitCode {
+    let program = Program::parse();
+    program.color.apply();
+    cli::run(|| match program.lesson {
+        Lesson::TcpHello(args) => tcp_hello::run(args),
+        Lesson::UdpHello(args) => udp_hello::run(args),
+    })
+}

@@ -1,0 +1,13 @@
+//! The runner: starts the programs of a lesson, shows what each says, and checks it.
+//!
+//! *Read:* [`workspace`] (what chapters and lessons there are) → [`demo`] → [`book`]; the rules of
+//! the workspace are in `tidy.rs`, a test.
+//!
+//! It depends on no chapter: a cold `cargo xtask demo sockets-basics` builds nothing that only a
+//! later chapter needs. Keep its own dependencies few, for the same reason.
+
+pub mod book;
+pub mod demo;
+#[cfg(test)]
+mod tidy;
+pub mod workspace;

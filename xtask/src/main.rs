@@ -1,0 +1,32 @@
+//! `cargo xtask`: one entry point for all that the course does beyond `cargo build` and
+//! `cargo test`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::{book, demo};
+
+/// The course's runner
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Program {
+    #[command(subcommand)]
+    task: Task,
+    #[command(flatten)]
+    color: cli::ColorArgs,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Demo(demo::Args),
+    Book(book::Args),
+}
+
+fn main() -> ExitCode {
+    let program = Program::parse();
+    program.color.apply();
+    match program.task {
+        Task::Demo(args) => demo::run(args),
+        Task::Book(args) => cli::run(|| book::run(args)),
+    }
+}
