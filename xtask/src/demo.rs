@@ -1,13 +1,440 @@
-//! `cargo xtask demo`.
+//! `cargo xtask demo`: starts the matched programs of a lesson, shows what each says, checks it.
+//!
+//! ```text
+//!  demos/*.demo ─▶ transcript ─▶ engine ─▶ outcome ─▶ a tick or a cross, JUnit, JSON
+//!                  (parse)       │ ▲
+//!                                ▼ │ lines, judged by patterns
+//!                              processes
+//! ```
+//!
+//! *Read:* [`transcript`] → [`pattern`] → [`lines`](mod@lines) → [`engine`] → [`failure`] →
+//! [`process`]; then [`ready`], [`needs`], [`bless`], [`show`], [`report`].
 
-use std::process::ExitCode;
+pub mod bless;
+pub mod engine;
+pub mod failure;
+pub mod lines;
+pub mod needs;
+pub mod pattern;
+pub mod process;
+pub mod ready;
+pub mod report;
+pub mod show;
+pub mod transcript;
 
-/// Runs the lessons' sessions and checks them
-#[derive(clap::Args)]
-pub struct Args {}
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
-/// Runs.
+use anyhow::{Context, bail};
+use unicode_width::UnicodeWidthStr;
+
+use crate::workspace::{self, Chapter, Lesson};
+use bless::Blessing;
+use engine::{Options, Outcome};
+use needs::Binaries;
+use report::{DemoResult, Report};
+use show::Session;
+use transcript::Transcript;
+
+/// Starts the programs of the lessons, shows what each says, and checks it
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(after_help = "\
+Exit code: 0 all passed, or were skipped for a reason · 1 a demo failed · 2 wrong usage
+           3 the runner itself could not work (the build broke, a transcript is unreadable)")]
+pub struct Args {
+    /// What to run: everything, a chapter (sockets-basics), or a lesson (sockets-basics/tcp-hello)
+    #[arg(value_name = "CHAPTER[/LESSON]")]
+    what: Vec<String>,
+    /// Show the chapters and lessons with a line on each
+    #[arg(long)]
+    list: bool,
+    /// Rewrite the transcripts' expectations from what the run says
+    #[arg(long, conflicts_with_all = ["repeat", "replace", "junit", "json"])]
+    bless: bool,
+    /// Show the sessions, however many demos run
+    #[arg(long, short, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Show the summary only
+    #[arg(long, short)]
+    quiet: bool,
+    /// Write the results as JUnit XML, one test case per demo
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print the results as one JSON object, and nothing else on stdout
+    #[arg(long)]
+    json: bool,
+    /// Run every demo N times, to find the ones that pass only sometimes
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Give every line X times as long to come, on a slow machine
+    #[arg(long, value_name = "X", default_value = "1", value_parser = scale)]
+    timeout_scale: Option<f64>,
+    /// Run your own program as ACTOR, in any language; {server} and {bind} are filled in
+    #[arg(long, value_name = "ACTOR='COMMAND'", value_parser = replacement)]
+    replace: Vec<(String, String)>,
+    /// Run the pairs with the tutorials' Python programs instead of the lessons
+    #[arg(long)]
+    peers: bool,
+    /// Count a skipped demo as failed: for a CI that must not miss one
+    #[arg(long)]
+    deny_skips: bool,
+}
+
+/// How long a line is waited for.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a program is given to end once it has been told to.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs the demos that were asked for.
 #[must_use]
-pub fn run(_args: Args) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn run(args: &Args) -> ExitCode {
+    let plan = match Plan::make(args, workspace::root()) {
+        Ok(plan) => plan,
+        Err(error) => return give_up(&error, 2),
+    };
+    if args.list {
+        plan.list();
+        return ExitCode::SUCCESS;
+    }
+    let report = plan.load().and_then(|demos| {
+        let binaries = build(&plan.packages(), args.quiet || args.json)?;
+        process::stop_everything_on_signals().context("cannot watch for signals")?;
+        run_all(&demos, args, &binaries)
+    });
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => return give_up(&error, 3),
+    };
+    if let Err(error) = publish(&report, args) {
+        return give_up(&error, 3);
+    }
+    ExitCode::from(u8::from(!report.is_good(args.deny_skips)))
+}
+
+/// Reports why nothing was run.
+fn give_up(error: &anyhow::Error, code: u8) -> ExitCode {
+    for (depth, cause) in error.chain().enumerate() {
+        cli::note!("{}: {cause}", if depth == 0 { "error" } else { "caused by" });
+    }
+    ExitCode::from(code)
+}
+
+/// The columns that `text` takes on a terminal.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// The demos that a command line asks for.
+struct Plan {
+    chapters: Vec<Chapter>,
+    peers: bool,
+}
+
+/// A demo that can be run.
+struct Demo {
+    chapter: String,
+    lesson: String,
+    path: PathBuf,
+    text: String,
+    transcript: Transcript,
+    next: Option<String>,
+    peers: bool,
+}
+
+impl Plan {
+    fn make(args: &Args, root: &Path) -> anyhow::Result<Self> {
+        let all = workspace::chapters(root)?;
+        let mut chapters: Vec<Chapter> = Vec::new();
+        for what in &args.what {
+            let (name, lesson) =
+                what.split_once('/').map_or((what.as_str(), None), |(c, l)| (c, Some(l)));
+            let Some(chapter) = all.iter().find(|chapter| chapter.name == name) else {
+                bail!("there is no chapter `{name}`; there are: {}", names(&all));
+            };
+            let mut chapter = chapter.clone();
+            chapter.lessons = chapter.demos(args.peers);
+            if let Some(lesson) = lesson {
+                let known: Vec<&str> = chapter.lessons.iter().map(|l| l.name.as_str()).collect();
+                let known = known.join(", ");
+                chapter.lessons.retain(|known| known.name == lesson);
+                if chapter.lessons.is_empty() {
+                    bail!("there is no lesson `{lesson}` in {name}; there are: {known}");
+                }
+            }
+            match chapters.iter_mut().find(|chapter| chapter.name == name) {
+                Some(known) => known.lessons.extend(chapter.lessons),
+                None => chapters.push(chapter),
+            }
+        }
+        if args.what.is_empty() {
+            chapters = all;
+            for chapter in &mut chapters {
+                chapter.lessons = chapter.demos(args.peers);
+            }
+        }
+        Ok(Self { chapters, peers: args.peers })
+    }
+
+    fn packages(&self) -> Vec<String> {
+        self.chapters.iter().map(|chapter| chapter.name.clone()).collect()
+    }
+
+    fn list(&self) {
+        for (number, chapter) in self.chapters.iter().enumerate() {
+            let gap = if number > 0 { "\n" } else { "" };
+            let _ = cli::say!("{gap}{}  {}", chapter.name, chapter.about);
+            let longest = chapter.lessons.iter().map(|l| l.name.len()).max().unwrap_or_default();
+            for lesson in &chapter.lessons {
+                let _ = cli::say!("  {:longest$}  {}", lesson.name, lesson.title());
+            }
+        }
+    }
+
+    /// Reads the transcripts. One that cannot be read keeps all from running: a check that
+    /// silently checks less is worse than none.
+    fn load(&self) -> anyhow::Result<Vec<Demo>> {
+        let mut demos = Vec::new();
+        for chapter in &self.chapters {
+            for lesson in &chapter.lessons {
+                demos.push(load(chapter, lesson, self.peers)?);
+            }
+        }
+        Ok(demos)
+    }
+}
+
+fn load(chapter: &Chapter, lesson: &Lesson, peers: bool) -> anyhow::Result<Demo> {
+    let text = fs::read_to_string(&lesson.demo)
+        .with_context(|| format!("cannot read {}", lesson.demo.display()))?;
+    let transcript = Transcript::parse(&text)
+        .with_context(|| format!("{} is no transcript", lesson.demo.display()))?;
+    Ok(Demo {
+        chapter: chapter.name.clone(),
+        lesson: lesson.name.clone(),
+        path: lesson.demo.clone(),
+        text,
+        transcript,
+        next: chapter.after(&lesson.name),
+        peers,
+    })
+}
+
+fn names(chapters: &[Chapter]) -> String {
+    chapters.iter().map(|chapter| chapter.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Builds the programs of `packages` with one call of cargo, into the folder that this very
+/// program was built into.
+///
+/// # Errors
+/// When the build breaks; cargo has said why.
+pub fn build(packages: &[String], quiet: bool) -> anyhow::Result<Binaries> {
+    let me = std::env::current_exe().context("cannot tell where this program lies")?;
+    let mut dir = me.parent().context("this program lies nowhere")?;
+    if dir.ends_with("deps") {
+        // A test lies one folder deeper.
+        dir = dir.parent().context("this program lies nowhere")?;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace::root()).args(["build", "--bins"]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    if dir.ends_with("release") {
+        command.arg("--release");
+    }
+    if quiet {
+        command.arg("--quiet");
+    }
+    let status = command.status().context("cannot start cargo")?;
+    if !status.success() {
+        bail!("the programs could not be built (see above)");
+    }
+    Ok(Binaries { dir: dir.to_owned(), names: packages.to_vec() })
+}
+
+fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<Report> {
+    let watched = args.verbose || (!args.what.is_empty() && !args.quiet && args.repeat == 1);
+    let live = watched && !args.json;
+    check_replacements(demos, &args.replace)?;
+    let begin = Instant::now();
+    let mut report = Report::default();
+    for (number, demo) in demos.iter().enumerate() {
+        let options = options(demo, args, binaries);
+        let mut result = None;
+        for _ in 0..args.repeat {
+            if live {
+                announce(demo, number);
+            }
+            let mut session = Session::new(&demo.transcript.actors, live);
+            let begin = Instant::now();
+            let outcome = if args.bless {
+                bless(demo, &options, &mut session)?
+            } else {
+                engine::replay(&demo.transcript, &options, &mut session)
+            };
+            let one = demo.result(outcome, begin.elapsed(), session.text());
+            let all = result.get_or_insert_with(|| one.clone());
+            all.add_run(one);
+        }
+        let Some(result) = result else { continue };
+        if !args.json && !args.quiet {
+            show_result(&result, live, demos);
+        }
+        report.results.push(result);
+    }
+    report.elapsed = begin.elapsed();
+    if live && let [demo] = demos {
+        suggest(demo, &report);
+    }
+    Ok(report)
+}
+
+/// A `--replace` that names nobody would pass without having checked anything.
+fn check_replacements(demos: &[Demo], replace: &[(String, String)]) -> anyhow::Result<()> {
+    for (actor, _) in replace {
+        for demo in demos {
+            if !demo.transcript.actors.contains(actor) {
+                bail!(
+                    "--replace {actor}: {}/{} has no actor `{actor}`; it has: {}",
+                    demo.chapter,
+                    demo.lesson,
+                    demo.transcript.actors.join(", ")
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
+    let scale = args.timeout_scale.unwrap_or(1.0);
+    let mut again = format!("cargo xtask demo {}/{}", demo.chapter, demo.lesson);
+    if demo.peers {
+        again.push_str(" --peers");
+    }
+    for (actor, command) in &args.replace {
+        again.push_str(&format!(" --replace {actor}={}", quoted(command)));
+    }
+    if (scale - 1.0).abs() > f64::EPSILON {
+        again.push_str(&format!(" --timeout-scale {scale}"));
+    }
+    Options {
+        deadline: DEADLINE.mul_f64(scale),
+        grace: GRACE.mul_f64(scale),
+        replace: args.replace.iter().cloned().collect::<BTreeMap<_, _>>(),
+        binaries: binaries.clone(),
+        file: demo.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        here: demo.path.parent().unwrap_or(Path::new(".")).display().to_string(),
+        again,
+    }
+}
+
+fn quoted(command: &str) -> String {
+    shlex::try_quote(command).map_or_else(|_| format!("'{command}'"), |text| text.into_owned())
+}
+
+/// Replays, rewrites the transcript from what was said, and replays it as rewritten.
+fn bless(demo: &Demo, options: &Options, session: &mut Session) -> anyhow::Result<Outcome> {
+    let (outcome, blessing) =
+        engine::replay_and(&demo.transcript, options, session, Some(Blessing::default()));
+    let Some(blessing) = blessing.filter(|blessing| !blessing.is_empty()) else {
+        return Ok(outcome);
+    };
+    if outcome != Outcome::Passed {
+        return Ok(outcome);
+    }
+    let text = blessing.apply(&demo.text);
+    let transcript = Transcript::parse(&text)
+        .with_context(|| format!("{}: what was said makes no transcript", demo.path.display()))?;
+    fs::write(&demo.path, &text)
+        .with_context(|| format!("cannot write {}", demo.path.display()))?;
+    session.remark(&format!("rewritten: {}", demo.path.display()));
+    Ok(engine::replay(&transcript, options, &mut Session::new(&transcript.actors, false)))
+}
+
+impl Demo {
+    fn result(&self, outcome: Outcome, elapsed: Duration, session: &str) -> DemoResult {
+        DemoResult {
+            chapter: self.chapter.clone(),
+            lesson: self.lesson.clone(),
+            title: self.transcript.title.clone(),
+            outcome,
+            elapsed,
+            session: session.to_owned(),
+            runs: 0,
+            failed_runs: 0,
+        }
+    }
+}
+
+fn announce(demo: &Demo, number: usize) {
+    let bold = anstyle::Style::new().bold().underline();
+    let gap = if number > 0 { "\n" } else { "" };
+    let _ = cli::say!("{gap}{bold}{}/{}{bold:#}", demo.chapter, demo.lesson);
+}
+
+fn show_result(result: &DemoResult, live: bool, demos: &[Demo]) {
+    let longest = demos.iter().map(|d| d.chapter.len() + d.lesson.len() + 1).max().unwrap_or(0);
+    let _ = cli::say!("{}", if live { result.verdict() } else { result.line(longest) });
+    if let Outcome::Failed(failure) = &result.outcome {
+        let painted = show::paint(&failure.to_string());
+        let _ = cli::say!("\n{painted}");
+    }
+}
+
+/// After a single lesson: what to do with it, and what comes next.
+fn suggest(demo: &Demo, report: &Report) {
+    if !report.is_good(false) || demo.peers {
+        return;
+    }
+    let bold = anstyle::Style::new().bold();
+    let _ = cli::say!("\n{bold}Try it yourself{bold:#}, each line in a terminal of its own:");
+    for command in demo.transcript.commands_by_hand() {
+        let _ = cli::say!("  {command}");
+    }
+    let file = format!("crates/{}/src/{}.rs", demo.chapter, demo.lesson.replace('-', "_"));
+    let _ = cli::say!("{bold}Read it{bold:#}: {file}");
+    let _ = match &demo.next {
+        Some(next) => cli::say!("{bold}Next{bold:#}: cargo xtask demo {}/{next}", demo.chapter),
+        None => cli::say!("{bold}Next{bold:#}: cargo xtask demo --list"),
+    };
+}
+
+fn publish(report: &Report, args: &Args) -> anyhow::Result<()> {
+    if let Some(path) = &args.junit {
+        fs::write(path, report.junit())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    if args.json {
+        let _ = cli::say!("{}", report.json());
+    } else if report.results.len() > 1 || args.quiet || args.repeat > 1 {
+        let _ = cli::say!("{}", report.table(args.deny_skips));
+    }
+    Ok(())
+}
+
+/// `--timeout-scale`: a number that gives every line some time, and not for ever.
+fn scale(text: &str) -> Result<f64, String> {
+    let scale: f64 = text.parse().map_err(|_| "a number is wanted, such as 3 or 0.5".to_owned())?;
+    match scale {
+        scale if (0.01..=1000.0).contains(&scale) => Ok(scale),
+        _ => Err("a number from 0.01 to 1000 is wanted".to_owned()),
+    }
+}
+
+/// `--replace ACTOR='COMMAND'`.
+fn replacement(text: &str) -> Result<(String, String), String> {
+    let wanted = "write ACTOR='COMMAND', such as server='python3 server.py {bind}'";
+    let (actor, command) = text.split_once('=').ok_or(wanted)?;
+    if actor.is_empty() || command.trim().is_empty() {
+        return Err(wanted.to_owned());
+    }
+    Ok((actor.to_owned(), command.to_owned()))
 }

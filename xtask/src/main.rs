@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let program = Program::parse();
     program.color.apply();
     match program.task {
-        Task::Demo(args) => demo::run(args),
+        Task::Demo(args) => demo::run(&args),
         Task::Book(args) => cli::run(|| book::run(args)),
     }
 }

@@ -28,6 +28,36 @@ pub struct Chapter {
     pub dir: PathBuf,
     /// In teaching order.
     pub lessons: Vec<Lesson>,
+    /// The names of all its lessons, whatever is left in `lessons` by somebody's choice.
+    pub order: Vec<String>,
+}
+
+impl Chapter {
+    /// The lessons' demos, or the pairs with the tutorials' Python programs.
+    #[must_use]
+    pub fn demos(&self, peers: bool) -> Vec<Lesson> {
+        if !peers {
+            return self.lessons.clone();
+        }
+        // A chapter without a tutorial's programs has no such folder.
+        demos_in(&self.dir.join("peers")).unwrap_or_default()
+    }
+
+    /// The lesson that is taught after `lesson`.
+    #[must_use]
+    pub fn after(&self, lesson: &str) -> Option<String> {
+        let place = self.order.iter().position(|known| known == lesson)?;
+        self.order.get(place + 1).cloned()
+    }
+}
+
+impl Lesson {
+    /// The first line of its transcript, which is its title.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let text = fs::read_to_string(&self.demo).unwrap_or_default();
+        text.lines().next().unwrap_or_default().trim_start_matches('#').trim().to_owned()
+    }
 }
 
 /// A lesson: a demo, and the module and subcommand of the same name.
@@ -55,7 +85,8 @@ pub fn chapters(root: &Path) -> anyhow::Result<Vec<Chapter>> {
         let about = string_value(&read(&dir.join("Cargo.toml"))?, "description")
             .with_context(|| format!("{member}/Cargo.toml has no description"))?;
         let lessons = lessons(&dir)?;
-        chapters.push(Chapter { name, about, dir, lessons });
+        let order = lessons.iter().map(|lesson| lesson.name.clone()).collect();
+        chapters.push(Chapter { name, about, dir, lessons, order });
     }
     if chapters.is_empty() {
         bail!("no chapter found below {}", root.display());
@@ -90,19 +121,25 @@ fn lessons(dir: &Path) -> anyhow::Result<Vec<Lesson>> {
         .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
         .map(|module| module.replace('_', "-"))
         .collect();
-    let demos = dir.join("demos");
+    let mut lessons = demos_in(&dir.join("demos"))?;
+    lessons.sort_by_key(|lesson| {
+        let place = modules.iter().position(|module| *module == lesson.name);
+        (place.unwrap_or(usize::MAX), lesson.name.clone())
+    });
+    Ok(lessons)
+}
+
+/// The transcripts in a folder, by name.
+fn demos_in(dir: &Path) -> anyhow::Result<Vec<Lesson>> {
     let mut lessons = Vec::new();
-    for entry in fs::read_dir(&demos).with_context(|| format!("cannot list {}", demos.display()))? {
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
         let demo = entry?.path();
         if demo.extension().is_some_and(|extension| extension == "demo") {
             let name = demo.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             lessons.push(Lesson { name, demo });
         }
     }
-    lessons.sort_by_key(|lesson| {
-        let place = modules.iter().position(|module| *module == lesson.name);
-        (place.unwrap_or(usize::MAX), lesson.name.clone())
-    });
+    lessons.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(lessons)
 }
 

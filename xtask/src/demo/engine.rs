@@ -1,0 +1,749 @@
+//! Replays a transcript: starts its programs, types what it types, and compares what they say.
+//!
+//! ```text
+//!  steps of the transcript         events of the programs
+//!  $ start  < type  ^C interrupt   wrote · closed · ended
+//!        └──────────┬──────────────────────┘
+//!             one thread, one channel:
+//!             do a step; where it waits for a line, take events until the line has come,
+//!             another has come, or the deadline has passed
+//! ```
+//!
+//! Nothing sleeps. What waits, waits for an event, with a deadline that starts with the step.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::bless::Blessing;
+use super::failure::{Failure, Kind, LAST_WORDS_MAX, LastWords};
+use super::lines::{Lines, Verdict};
+use super::needs::{self, Binaries};
+use super::pattern::{Names, Pattern};
+use super::process::{Event, Program, What};
+use super::ready;
+use super::show::Session;
+use super::transcript::{Action, Actor, READY, Step, Stream, Transcript};
+
+/// How a transcript is to be replayed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a line is waited for.
+    pub deadline: Duration,
+    /// How long a program is given to end once it has been told to.
+    pub grace: Duration,
+    /// Programs to be run instead of those in the transcript, by actor.
+    pub replace: BTreeMap<String, String>,
+    /// Where the workspace's programs are.
+    pub binaries: Binaries,
+    /// The file name of the transcript, for messages.
+    pub file: String,
+    /// The folder of the transcript: what `{here}` stands for.
+    pub here: String,
+    /// The command that runs only this demo, for messages.
+    pub again: String,
+}
+
+/// How a demo ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All that the transcript says came true.
+    Passed,
+    /// Something did not.
+    Failed(Box<Failure>),
+    /// It cannot run here, and why.
+    Skipped(String),
+}
+
+/// Replays `transcript`, showing it in `session`.
+#[must_use]
+pub fn replay(transcript: &Transcript, options: &Options, session: &mut Session) -> Outcome {
+    replay_and(transcript, options, session, None).0
+}
+
+/// Replays `transcript` and notes in `blessing` how it would have to read to be right.
+pub fn replay_and(
+    transcript: &Transcript,
+    options: &Options,
+    session: &mut Session,
+    blessing: Option<Blessing>,
+) -> (Outcome, Option<Blessing>) {
+    if let Some(reason) = reason_to_skip(transcript) {
+        return (Outcome::Skipped(reason), blessing);
+    }
+    let mut replay = match Replay::new(transcript, options, session, blessing) {
+        Ok(replay) => replay,
+        Err(failure) => return (Outcome::Failed(failure), None),
+    };
+    let verdict = replay.run();
+    let blessing = replay.blessing.take();
+    match verdict {
+        Ok(()) => (Outcome::Passed, blessing),
+        Err(failure) => (Outcome::Failed(failure), blessing),
+    }
+}
+
+fn reason_to_skip(transcript: &Transcript) -> Option<String> {
+    transcript.steps.iter().find_map(|step| match &step.action {
+        Action::Need(need) => needs::missing(need),
+        Action::Cable(_) => Some("needs the cable, which is not there yet".to_owned()),
+        _ => None,
+    })
+}
+
+type Failed = Box<Failure>;
+
+struct Replay<'a> {
+    transcript: &'a Transcript,
+    options: &'a Options,
+    session: &'a mut Session,
+    dir: tempfile::TempDir,
+    events: Receiver<Event>,
+    sender: SyncSender<Event>,
+    started: usize,
+    actors: Vec<Running>,
+    names: Names,
+    blessing: Option<Blessing>,
+    step: Option<&'a Step>,
+}
+
+/// An actor and the program that plays it.
+#[derive(Default)]
+struct Running {
+    program: Option<Program>,
+    number: usize,
+    replaced: Option<String>,
+    stdout: Lines,
+    stderr: Lines,
+    code: Option<i32>,
+}
+
+impl Running {
+    fn lines(&mut self, stream: Stream) -> &mut Lines {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn runs(&self) -> bool {
+        self.program.is_some() && self.code.is_none()
+    }
+
+    fn is_done(&self) -> bool {
+        self.code.is_some() && self.stdout.closed && self.stderr.closed
+    }
+}
+
+/// Events that are not taken yet: with chunks of 8 KiB, 2 MiB at most.
+const EVENTS_MAX: usize = 256;
+
+/// How often the system's socket table is looked at, while a server is awaited.
+const TABLE_INTERVAL: Duration = Duration::from_millis(10);
+
+impl<'a> Replay<'a> {
+    fn new(
+        transcript: &'a Transcript,
+        options: &'a Options,
+        session: &'a mut Session,
+        blessing: Option<Blessing>,
+    ) -> Result<Self, Failed> {
+        let (sender, events) = sync_channel(EVENTS_MAX);
+        let dir = tempfile::Builder::new().prefix("demo-").tempdir().map_err(|error| {
+            let message = format!("cannot make a folder for the demo: {error}");
+            Box::new(Failure {
+                place: options.file.clone(),
+                actor: String::new(),
+                kind: Kind::System { message },
+                last_words: Vec::new(),
+                again: options.again.clone(),
+            })
+        })?;
+        let here = ("here".to_owned(), options.here.clone());
+        let actors = transcript.actors.iter().map(|_| Running::default()).collect();
+        Ok(Self {
+            transcript,
+            options,
+            session,
+            dir,
+            events,
+            sender,
+            started: 0,
+            actors,
+            names: Names::from([here]),
+            blessing,
+            step: None,
+        })
+    }
+
+    fn run(&mut self) -> Result<(), Failed> {
+        for step in &self.transcript.steps {
+            self.step = Some(step);
+            self.take_step(step)?;
+        }
+        self.finish()
+    }
+
+    fn take_step(&mut self, step: &'a Step) -> Result<(), Failed> {
+        match &step.action {
+            Action::Narrate(text) => self.session.narrate(text),
+            Action::Need(_) | Action::Cable(_) => {}
+            Action::File { name, content } => self.make_file(name, content)?,
+            Action::Same(a, b) => self.compare_files(a, b)?,
+            Action::Start { actor, words } => self.start(*actor, words)?,
+            Action::Type(actor, text) => self.type_line(*actor, text)?,
+            Action::CloseInput(actor) => {
+                self.session.line(*actor, "<EOF", "");
+                if let Some(program) = &mut self.actors[*actor].program {
+                    program.close_input();
+                }
+            }
+            Action::Expect(actor, stream, pattern) => self.expect(*actor, *stream, pattern)?,
+            Action::AnyLines(actor, stream) => self.actors[*actor].lines(*stream).allow_anything(),
+            Action::Somewhere(actor, pattern) => self.expect_somewhere(*actor, pattern)?,
+            Action::End(actor, code) => self.expect_end(*actor, *code)?,
+            Action::Interrupt(actor) => self.interrupt(*actor)?,
+        }
+        Ok(())
+    }
+
+    // --- starting -----------------------------------------------------------------------------
+
+    fn start(&mut self, actor: Actor, words: &[Pattern]) -> Result<(), Failed> {
+        self.judge_leftovers(actor, usize::MAX)?;
+        let replacement = self.options.replace.get(&self.transcript.actors[actor]).cloned();
+        let words = match &replacement {
+            None => words.to_vec(),
+            Some(command) => replacement_words(command)
+                .map_err(|message| self.failure(actor, Kind::System { message }))?,
+        };
+        let bind = self.free_address_for(actor, &words)?;
+        let words: Vec<String> = words.iter().map(|word| word.fill(&self.names)).collect();
+        let command = words.join(" ");
+        self.session.line(actor, "$", &command);
+
+        let Some(path) = self.options.binaries.find(&words[0]) else {
+            let program = words[0].clone();
+            return Err(self.failure(actor, Kind::NoSuchProgram { program }));
+        };
+        self.started += 1;
+        let program =
+            Program::start(self.started, &path, &words[1..], self.dir.path(), &self.sender)
+                .map_err(|error| {
+                    let message = format!("{}: {error}", path.display());
+                    self.failure(actor, Kind::System { message })
+                })?;
+        let mut running = Running {
+            program: Some(program),
+            number: self.started,
+            replaced: replacement.map(|_| command),
+            ..Running::default()
+        };
+        for step in &self.transcript.steps {
+            if let Action::Somewhere(who, pattern) = &step.action
+                && *who == actor
+            {
+                running.stdout.add_somewhere(pattern.clone());
+            }
+        }
+        self.actors[actor] = running;
+        self.await_listening(actor, bind)
+    }
+
+    /// An address for `{bind}`, where the command wants one.
+    fn free_address_for(
+        &mut self,
+        actor: Actor,
+        words: &[Pattern],
+    ) -> Result<Option<SocketAddr>, Failed> {
+        if !words.iter().any(|word| word.names().any(|name| name == "bind")) {
+            return Ok(None);
+        }
+        let address = ready::free_address().map_err(|error| {
+            let message = format!("no free port: {error}");
+            self.failure(actor, Kind::System { message })
+        })?;
+        self.names.insert("bind".to_owned(), address.to_string());
+        Ok(Some(address))
+    }
+
+    /// A server that is given an address, or that replaces one with a ready line, is waited for;
+    /// `{server}` is then its address.
+    fn await_listening(&mut self, actor: Actor, bind: Option<SocketAddr>) -> Result<(), Failed> {
+        let replaces_server =
+            self.actors[actor].replaced.is_some() && self.transcript.is_server(actor);
+        if bind.is_none() && !replaces_server {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.options.deadline;
+        let address = loop {
+            if let Some(said) = self.ready_line(actor) {
+                break said;
+            }
+            if let Some(address) = bind.filter(|address| ready::is_bound(*address)) {
+                break address.to_string();
+            }
+            if self.actors[actor].is_done() {
+                let code = self.actors[actor].code.unwrap_or_default();
+                let expected = awaited_listening(bind);
+                return Err(self.failure(actor, Kind::EndedBefore { expected, code }));
+            }
+            let next_look = Instant::now() + TABLE_INTERVAL;
+            self.take_event(next_look.min(deadline));
+            if Instant::now() >= deadline {
+                let kind = Kind::NeverListened {
+                    awaited: awaited_listening(bind),
+                    waited: self.options.deadline,
+                };
+                return Err(self.failure(actor, kind));
+            }
+            self.check_health(actor)?;
+        };
+        self.names.insert("server".to_owned(), address);
+        Ok(())
+    }
+
+    fn ready_line(&mut self, actor: Actor) -> Option<String> {
+        let lines = self.actors[actor].stdout.last(usize::MAX);
+        lines.iter().find_map(|line| line.strip_prefix(READY)).map(|said| said.trim().to_owned())
+    }
+
+    // --- typing and interrupting --------------------------------------------------------------
+
+    fn type_line(&mut self, actor: Actor, text: &Pattern) -> Result<(), Failed> {
+        let text = text.fill(&self.names);
+        self.session.line(actor, "<", &text);
+        let running = &self.actors[actor];
+        let typed = running.program.as_ref().is_some_and(|p| p.type_text(&format!("{text}\n")));
+        // What is typed to a program that has just ended is lost on a terminal too; only an end
+        // that is known is the transcript's mistake.
+        if (!typed || running.code.is_some()) && self.blessing.is_none() {
+            return Err(self.failure(actor, Kind::Gone));
+        }
+        Ok(())
+    }
+
+    fn interrupt(&mut self, actor: Actor) -> Result<(), Failed> {
+        self.session.line(actor, "^C", "");
+        if !self.actors[actor].runs() {
+            return Err(self.failure(actor, Kind::Gone));
+        }
+        if let Some(program) = &self.actors[actor].program {
+            program.group().interrupt();
+        }
+        Ok(())
+    }
+
+    // --- expecting ----------------------------------------------------------------------------
+
+    fn expect(&mut self, actor: Actor, stream: Stream, pattern: &Pattern) -> Result<(), Failed> {
+        if self.actors[actor].replaced.is_some() {
+            return Ok(());
+        }
+        if self.blessing.is_some() {
+            return self.bless_line(actor, stream, pattern);
+        }
+        let deadline = Instant::now() + self.options.deadline;
+        loop {
+            match self.look(actor, stream, pattern) {
+                Verdict::Came { .. } => return Ok(()),
+                Verdict::Differs { text, utf8: false, .. } => {
+                    return Err(self.failure(actor, Kind::NotUtf8 { got: text }));
+                }
+                Verdict::Differs { text, at, .. } => {
+                    let expected = pattern.fill(&self.names);
+                    return Err(self.failure(actor, Kind::Differs { expected, got: text, at }));
+                }
+                Verdict::NotYet => {}
+            }
+            self.wait_for_more(actor, stream, &pattern.fill(&self.names), deadline)?;
+        }
+    }
+
+    /// Looks for the line; when it has come, it is shown and its names are kept.
+    fn look(&mut self, actor: Actor, stream: Stream, pattern: &Pattern) -> Verdict {
+        let verdict = self.actors[actor].lines(stream).next(pattern, &self.names);
+        if let Verdict::Came { text, names, passed } = &verdict {
+            let mark = mark(stream);
+            for line in passed.iter().chain([text]) {
+                // stderr is shown as it comes.
+                if stream == Stream::Stdout {
+                    self.session.line(actor, mark, line);
+                }
+            }
+            self.names.extend(names.clone());
+        }
+        verdict
+    }
+
+    fn expect_somewhere(&mut self, actor: Actor, pattern: &Pattern) -> Result<(), Failed> {
+        let deadline = Instant::now() + self.options.deadline;
+        let expected = pattern.fill(&self.names);
+        while !self.actors[actor].stdout.has_somewhere(pattern, &self.names) {
+            let waited = self.wait_for_more(actor, Stream::Stdout, &expected, deadline);
+            if let (Err(_), Some(blessing)) = (&waited, &mut self.blessing) {
+                blessing.delete(self.step);
+                return Ok(());
+            }
+            waited?;
+        }
+        self.session.line(actor, ">*", &expected);
+        Ok(())
+    }
+
+    /// Takes one event, or says why no more will come.
+    fn wait_for_more(
+        &mut self,
+        actor: Actor,
+        stream: Stream,
+        expected: &str,
+        deadline: Instant,
+    ) -> Result<(), Failed> {
+        self.check_health(actor)?;
+        let running = &mut self.actors[actor];
+        if let Some(code) = running.code
+            && running.lines(stream).closed
+        {
+            let expected = expected.to_owned();
+            return Err(self.failure(actor, Kind::EndedBefore { expected, code }));
+        }
+        if !self.take_event(deadline) {
+            let tail = self.actors[actor].lines(stream).tail().to_vec();
+            let expected = expected.to_owned();
+            let kind = Kind::Silent { expected, waited: self.options.deadline, tail };
+            return Err(self.failure(actor, kind));
+        }
+        Ok(())
+    }
+
+    fn expect_end(&mut self, actor: Actor, code: i32) -> Result<(), Failed> {
+        let deadline = Instant::now() + self.options.deadline;
+        while self.actors[actor].code.is_none() {
+            if !self.take_event(deadline) {
+                let waited = self.options.deadline;
+                return Err(self.failure(actor, Kind::StillRuns { waited }));
+            }
+            self.check_health(actor)?;
+        }
+        self.expect_nobody_left(actor)?;
+        let got = self.actors[actor].code.unwrap_or(-1);
+        self.session.line(actor, "=", &got.to_string());
+        // Other languages have other exit codes: of a replaced program only success counts.
+        let right = got == code || (self.actors[actor].replaced.is_some() && code != 0 && got != 0);
+        if right {
+            return Ok(());
+        }
+        if let Some(blessing) = &mut self.blessing {
+            blessing.replace(self.step, "=", &got.to_string());
+            return Ok(());
+        }
+        let expected = format!("exit code {code}");
+        Err(self.failure(actor, Kind::WrongExit { expected, code: got }))
+    }
+
+    /// After the end of a program nobody may hold its pipes, and its group must be empty.
+    fn expect_nobody_left(&mut self, actor: Actor) -> Result<(), Failed> {
+        let deadline = Instant::now() + self.options.grace;
+        while !self.actors[actor].is_done() && self.take_event(deadline) {}
+        self.check_health(actor)?;
+        let left = self.actors[actor].program.as_ref().is_some_and(|p| p.group().has_members());
+        if left || !self.actors[actor].is_done() {
+            return Err(self.failure(actor, Kind::LeftBehind));
+        }
+        Ok(())
+    }
+
+    // --- the end ------------------------------------------------------------------------------
+
+    /// Whoever still runs is interrupted, the last started first; then nothing may be left over.
+    fn finish(&mut self) -> Result<(), Failed> {
+        self.step = None;
+        for actor in (0..self.actors.len()).rev() {
+            let heard = self.actors[actor].stdout.count();
+            let was_running = self.actors[actor].runs();
+            if was_running {
+                self.stop(actor)?;
+            }
+            let judged = if was_running { heard } else { usize::MAX };
+            self.judge_leftovers(actor, judged)?;
+            self.judge_last_exit(actor, was_running)?;
+        }
+        Ok(())
+    }
+
+    /// SIGINT, then SIGTERM, then SIGKILL, each with time to obey.
+    fn stop(&mut self, actor: Actor) -> Result<(), Failed> {
+        for firmly in [false, true] {
+            if let Some(program) = &mut self.actors[actor].program {
+                program.close_input();
+                match firmly {
+                    false => program.group().interrupt(),
+                    true => program.group().terminate(),
+                }
+            }
+            let deadline = Instant::now() + self.options.grace;
+            while self.actors[actor].code.is_none() && self.take_event(deadline) {
+                self.check_health(actor)?;
+            }
+            if self.actors[actor].code.is_some() {
+                return self.expect_nobody_left(actor);
+            }
+        }
+        if let Some(program) = &self.actors[actor].program {
+            program.group().kill();
+        }
+        let waited = self.options.grace;
+        Err(self.failure(actor, Kind::IgnoresSignals { waited }))
+    }
+
+    fn judge_last_exit(&mut self, actor: Actor, was_running: bool) -> Result<(), Failed> {
+        let has_end = self
+            .transcript
+            .steps
+            .iter()
+            .any(|step| matches!(step.action, Action::End(who, _) if who == actor));
+        let running = &self.actors[actor];
+        let Some(code) = running.code.filter(|_| !has_end && running.replaced.is_none()) else {
+            return Ok(());
+        };
+        let may_be_interrupted = was_running && !self.transcript.is_server(actor);
+        // A job that was ended on Windows has no exit code to judge.
+        if code == 0 || (may_be_interrupted && code == 130) || (was_running && cfg!(windows)) {
+            return Ok(());
+        }
+        let expected = if may_be_interrupted { "exit code 0 or 130" } else { "exit code 0" };
+        Err(self.failure(actor, Kind::WrongExit { expected: expected.to_owned(), code }))
+    }
+
+    /// A line that the transcript does not have is a failure.
+    fn judge_leftovers(&mut self, actor: Actor, judged: usize) -> Result<(), Failed> {
+        if self.actors[actor].replaced.is_some() || self.actors[actor].number == 0 {
+            return Ok(());
+        }
+        let stderr_judged = self.transcript.steps.iter().any(|step| {
+            matches!(&step.action, Action::Expect(who, Stream::Stderr, _) | Action::AnyLines(who, Stream::Stderr) if *who == actor)
+        });
+        for (stream, judged) in [(Stream::Stdout, judged), (Stream::Stderr, judged)] {
+            if stream == Stream::Stderr && !stderr_judged {
+                continue;
+            }
+            if let Some(blessing) = &mut self.blessing {
+                while let Some(line) = self.actors[actor].lines(stream).take_unknown(&self.names) {
+                    blessing.append(actor, self.transcript, mark(stream), &line, &self.names);
+                }
+            } else if let Some(got) = self.actors[actor].lines(stream).unknown(judged, &self.names)
+            {
+                return Err(self.failure(actor, Kind::Unknown { got }));
+            }
+        }
+        Ok(())
+    }
+
+    // --- blessing -----------------------------------------------------------------------------
+
+    /// Takes what really comes for what should come.
+    fn bless_line(
+        &mut self,
+        actor: Actor,
+        stream: Stream,
+        pattern: &Pattern,
+    ) -> Result<(), Failed> {
+        let deadline = Instant::now() + super::bless::PATIENCE.min(self.options.deadline);
+        let expected = pattern.fill(&self.names);
+        while !matches!(self.look(actor, stream, pattern), Verdict::Came { .. }) {
+            let waited = self.wait_for_more(actor, stream, &expected, deadline);
+            match waited {
+                Ok(()) => continue,
+                Err(failure) if matches!(failure.kind, Kind::Panicked { .. } | Kind::Flooded) => {
+                    return Err(failure);
+                }
+                Err(_) => {}
+            }
+            let next = self.next_expected(actor, stream);
+            let Some(blessing) = &mut self.blessing else { return Ok(()) };
+            let lines = self.actors[actor].lines(stream);
+            let is_next = next
+                .is_some_and(|next| matches!(lines.next(next, &self.names), Verdict::Came { .. }));
+            match (is_next, lines.take_unknown(&self.names)) {
+                (false, Some(line)) => {
+                    blessing.replace_line(self.step, mark(stream), &line, &self.names);
+                }
+                _ => blessing.delete(self.step),
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// What the same actor is to say after the present step.
+    fn next_expected(&self, actor: Actor, stream: Stream) -> Option<&'a Pattern> {
+        let now = self.step?.line;
+        self.transcript.steps.iter().find_map(|step| match &step.action {
+            Action::Expect(who, where_, pattern)
+                if step.line > now && *who == actor && *where_ == stream =>
+            {
+                Some(pattern)
+            }
+            _ => None,
+        })
+    }
+
+    // --- events -------------------------------------------------------------------------------
+
+    /// Waits for the next event until `deadline`; returns whether there was one.
+    fn take_event(&mut self, deadline: Instant) -> bool {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        match self.events.recv_timeout(wait) {
+            Ok(event) => {
+                self.note(event);
+                true
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => false,
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        let Some(actor) = self.actors.iter().position(|a| a.number == event.program) else {
+            return;
+        };
+        match event.what {
+            What::Wrote(stream, bytes) => {
+                let complete = self.actors[actor].lines(stream).feed(&bytes);
+                self.show_unjudged(actor, stream, complete);
+            }
+            What::Closed(stream) => {
+                let last = self.actors[actor].lines(stream).close();
+                self.show_unjudged(actor, stream, last.into_iter().collect());
+            }
+            What::Ended(code) => self.actors[actor].code = Some(code),
+        }
+    }
+
+    /// Lines that no step shows are shown as they come.
+    fn show_unjudged(&mut self, actor: Actor, stream: Stream, lines: Vec<String>) {
+        if stream == Stream::Stderr || self.actors[actor].replaced.is_some() || self.step.is_none()
+        {
+            for line in lines {
+                self.session.line(actor, mark(stream), &line);
+            }
+        }
+    }
+
+    /// A panic or a flood fails a demo wherever it happens.
+    fn check_health(&mut self, actor: Actor) -> Result<(), Failed> {
+        for who in [actor].into_iter().chain(0..self.actors.len()) {
+            if let Some(message) = self.actors[who].stderr.panic() {
+                return Err(self.failure(who, Kind::Panicked { message }));
+            }
+            if self.actors[who].stdout.overflowed() || self.actors[who].stderr.overflowed() {
+                return Err(self.failure(who, Kind::Flooded));
+            }
+        }
+        Ok(())
+    }
+
+    // --- files --------------------------------------------------------------------------------
+
+    fn make_file(&mut self, name: &str, content: &[u8]) -> Result<(), Failed> {
+        let path = self.dir.path().join(name);
+        let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+        made.and_then(|()| fs::write(&path, content)).map_err(|error| {
+            let message = format!("cannot make the file {name}: {error}");
+            self.failure_of_nobody(Kind::System { message })
+        })?;
+        self.session.remark(&format!("file {name}, {}", cli::count(content.len(), "byte")));
+        Ok(())
+    }
+
+    fn compare_files(&mut self, a: &str, b: &str) -> Result<(), Failed> {
+        let message = match difference(self.dir.path(), a, b) {
+            Ok(None) => {
+                self.session.remark(&format!("{a} and {b} are the same"));
+                return Ok(());
+            }
+            Ok(Some(difference)) => difference,
+            Err(error) => error,
+        };
+        Err(self.failure_of_nobody(Kind::NotSame { message }))
+    }
+
+    // --- failing ------------------------------------------------------------------------------
+
+    fn failure(&self, actor: Actor, kind: Kind) -> Failed {
+        let line = self.step.map_or("the end".to_owned(), |step| step.line.to_string());
+        let mut last_words = Vec::new();
+        for (who, running) in self.actors.iter().enumerate() {
+            if running.number > 0 {
+                last_words.push(self.last_words(who, running));
+            }
+        }
+        Box::new(Failure {
+            place: format!("{}:{line}", self.options.file),
+            actor: self.transcript.actors.get(actor).cloned().unwrap_or_default(),
+            kind,
+            last_words,
+            again: self.options.again.clone(),
+        })
+    }
+
+    fn failure_of_nobody(&self, kind: Kind) -> Failed {
+        self.failure(usize::MAX, kind)
+    }
+
+    fn last_words(&self, actor: Actor, running: &Running) -> LastWords {
+        let marked = |lines: &Lines, mark: char| -> Vec<(char, String)> {
+            lines.last(LAST_WORDS_MAX).into_iter().map(|line| (mark, line)).collect()
+        };
+        let mut lines = marked(&running.stdout, '>');
+        lines.extend(marked(&running.stderr, '!'));
+        LastWords {
+            actor: self.transcript.actors[actor].clone(),
+            replaced: running.replaced.clone(),
+            lines,
+            code: running.code,
+        }
+    }
+}
+
+fn mark(stream: Stream) -> &'static str {
+    match stream {
+        Stream::Stdout => ">",
+        Stream::Stderr => "!",
+    }
+}
+
+/// The words of a `--replace` command.
+fn replacement_words(command: &str) -> Result<Vec<Pattern>, String> {
+    let words = shlex::split(command)
+        .filter(|words| !words.is_empty())
+        .ok_or_else(|| format!("`{command}` is no command: a quote is open, or it is empty"))?;
+    words
+        .iter()
+        .map(|word| Pattern::parse(word).map_err(|error| format!("`{word}`: {}", error.message)))
+        .collect()
+}
+
+fn awaited_listening(bind: Option<SocketAddr>) -> String {
+    match bind {
+        Some(address) => format!("a socket on {address}, or the line `listening on ADDRESS`"),
+        None => "the line `listening on ADDRESS` (or put {bind} into the command: a free address)"
+            .to_owned(),
+    }
+}
+
+/// How two files of the demo's folder differ.
+fn difference(dir: &Path, a: &str, b: &str) -> Result<Option<String>, String> {
+    let read = |name: &str| {
+        fs::read(dir.join(name)).map_err(|error| format!("cannot read the file {name}: {error}"))
+    };
+    let (left, right) = (read(a)?, read(b)?);
+    if left == right {
+        return Ok(None);
+    }
+    let same = left.iter().zip(&right).take_while(|(x, y)| x == y).count();
+    let (len_a, len_b) = (left.len(), right.len());
+    Ok(Some(format!("{a} ({len_a} bytes) and {b} ({len_b} bytes) differ from byte {same} on")))
+}

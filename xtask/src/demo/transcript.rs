@@ -1,0 +1,502 @@
+//! The transcript language: what a person would see in a few terminals side by side, as steps.
+//!
+//! ```text
+//! # Whatever you send comes back.                 narration; the first line is the title
+//! server $ udp-echo server --bind 127.0.0.1:0     start
+//! server > listening on {server}                  its stdout says
+//! ann    $ udp-echo client {server}
+//! ann    < 我爱你                                  type
+//! ann    > 我爱你
+//! ```
+//!
+//! The page `docs/en/src/transcripts.md` specifies it; its examples are tested.
+
+use std::fmt;
+
+use super::pattern::{Names, Pattern};
+
+/// A transcript that can be replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transcript {
+    /// The first line of narration.
+    pub title: String,
+    /// Names of the actors, in the order of their first start.
+    pub actors: Vec<String>,
+    /// What is to be done and to be seen, from top to bottom.
+    pub steps: Vec<Step>,
+}
+
+/// One line of a transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its number in the file, from 1.
+    pub line: usize,
+    /// The line as it stands in the file.
+    pub source: String,
+    /// What it means.
+    pub action: Action,
+}
+
+/// Which of a program's two outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stream {
+    /// `>`
+    Stdout,
+    /// `!`
+    Stderr,
+}
+
+/// An index into [`Transcript::actors`].
+pub type Actor = usize;
+
+/// What a line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `# …`
+    Narrate(String),
+    /// `needs linux`
+    Need(String),
+    /// `file hello.txt 600`, `file hello.txt "text"`
+    File {
+        /// Its name, relative to the demo's folder.
+        name: String,
+        /// What is in it.
+        content: Vec<u8>,
+    },
+    /// `same a.txt b.txt`
+    Same(String, String),
+    /// `ann $ program argument …`
+    Start {
+        /// Who.
+        actor: Actor,
+        /// The program and its arguments.
+        words: Vec<Pattern>,
+    },
+    /// `ann < text`
+    Type(Actor, Pattern),
+    /// `ann <EOF`
+    CloseInput(Actor),
+    /// `ann > line`, `ann ! line`
+    Expect(Actor, Stream, Pattern),
+    /// `ann > ...`, `ann ! ...`
+    AnyLines(Actor, Stream),
+    /// `ann >* line`
+    Somewhere(Actor, Pattern),
+    /// `ann = 0`
+    End(Actor, i32),
+    /// `ann ^C`
+    Interrupt(Actor),
+    /// `cable ~ loss=30% seed=7`
+    Cable(String),
+}
+
+/// Why a transcript cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// Number of the line, from 1.
+    pub line: usize,
+    /// Characters before the fault.
+    pub column: usize,
+    /// How many characters are at fault.
+    pub width: usize,
+    /// The line itself.
+    pub source: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+/// How a server's ready line begins.
+pub const READY: &str = "listening on ";
+
+/// Names that need no capture: the runner knows what they stand for.
+pub const RESERVED: [&str; 2] = ["bind", "here"];
+
+impl Transcript {
+    /// Reads a transcript.
+    ///
+    /// # Errors
+    /// At the first line that means nothing, or that could never come true.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let mut parser = Parser::default();
+        for (index, source) in text.lines().enumerate() {
+            if source.trim().is_empty() {
+                continue;
+            }
+            let line = Line { number: index + 1, source };
+            let action = parser.action(line)?;
+            parser.steps.push(Step { line: line.number, source: source.to_owned(), action });
+        }
+        parser.finish()
+    }
+
+    /// Whether the actor is a server: it says a ready line, or is given a free address.
+    #[must_use]
+    pub fn is_server(&self, actor: Actor) -> bool {
+        self.steps.iter().any(|step| match &step.action {
+            Action::Expect(who, Stream::Stdout, pattern) => {
+                *who == actor && pattern.fill(&Names::new()).starts_with(READY)
+            }
+            Action::Start { actor: who, words } => {
+                *who == actor && words.iter().any(|word| word.names().any(|name| name == "bind"))
+            }
+            _ => false,
+        })
+    }
+}
+
+impl Transcript {
+    /// The commands as a person would type them: with default addresses instead of captured ones.
+    #[must_use]
+    pub fn commands_by_hand(&self) -> Vec<String> {
+        self.steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Start { words, .. } => Some(command_by_hand(words)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn command_by_hand(words: &[Pattern]) -> String {
+    let words: Vec<String> = words.iter().map(|word| word.fill(&Names::new())).collect();
+    let mut by_hand = vec![format!("cargo run -q -p {} --", words[0])];
+    let mut rest = words[1..].iter().peekable();
+    while let Some(word) = rest.next() {
+        if word == "--bind" && rest.peek().is_some_and(|address| address.ends_with(":0")) {
+            rest.next();
+        } else if !word.contains('{') {
+            by_hand.push(shlex::try_quote(word).map_or_else(|_| word.clone(), |w| w.into_owned()));
+        }
+    }
+    by_hand.join(" ")
+}
+
+/// A line of the file, for messages.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    number: usize,
+    source: &'a str,
+}
+
+#[derive(Default)]
+struct Parser {
+    actors: Vec<String>,
+    running: Vec<bool>,
+    names: Vec<String>,
+    steps: Vec<Step>,
+}
+
+/// The marks, longest first where one begins another.
+const MARKS: [&str; 9] = ["<EOF", "^C", ">*", "$", "<", ">", "!", "=", "~"];
+
+impl Parser {
+    fn action(&mut self, line: Line<'_>) -> Result<Action, ParseError> {
+        if let Some(narration) = line.source.strip_prefix('#') {
+            return Ok(Action::Narrate(narration.trim().to_owned()));
+        }
+        if line.source.starts_with(char::is_whitespace) {
+            return Err(line.at(
+                0,
+                "",
+                "a line begins with `#`, an actor or a keyword",
+                "remove the space",
+            ));
+        }
+        let (first, rest) = line.source.split_once(' ').unwrap_or((line.source, ""));
+        match first {
+            "needs" => Ok(Action::Need(line.one_word(rest)?)),
+            "file" => line.file(rest),
+            "same" => line.same(rest),
+            actor => self.actor_action(line, actor),
+        }
+    }
+
+    /// `ann > text`: an actor, a mark, and the rest.
+    fn actor_action(&mut self, line: Line<'_>, actor: &str) -> Result<Action, ParseError> {
+        if !is_actor_name(actor) {
+            let help = "actors are called with small letters, digits and `-`: server, ann, bob-2";
+            return Err(line.at(0, actor, "this is no actor's name", help));
+        }
+        let after = line.source[actor.len()..].trim_start();
+        let column = line.column_of(after);
+        let Some(mark) = MARKS.into_iter().find(|mark| after.starts_with(mark)) else {
+            let help = "after the actor comes one of $ < <EOF > >* ! = ^C ~";
+            let got = after.split(' ').next().unwrap_or_default();
+            return Err(line.at(column, got, "this is no mark", help));
+        };
+        let rest = &after[mark.len()..];
+        let rest = rest.strip_prefix(' ').unwrap_or(rest);
+        if actor == "cable" {
+            return Ok(Action::Cable(rest.to_owned()));
+        }
+        if mark == "~" {
+            let help = "write: cable ~ loss=30% seed=7";
+            return Err(line.at(0, actor, "only the cable has faults", help));
+        }
+        if mark == "$" {
+            return self.start(line, actor, rest);
+        }
+        let Some(who) = self.actors.iter().position(|known| known == actor) else {
+            let message = format!("`{actor}` has not been started");
+            return Err(line.at(
+                0,
+                actor,
+                &message,
+                &format!("start it first: {actor} $ program …"),
+            ));
+        };
+        self.mark_action(line, who, mark, rest)
+    }
+
+    fn start(&mut self, line: Line<'_>, actor: &str, rest: &str) -> Result<Action, ParseError> {
+        let column = line.column_of(rest);
+        let Some(split) = shlex::split(rest) else {
+            return Err(line.at(column, rest, "a quote is opened and not closed", "close it"));
+        };
+        if split.is_empty() {
+            let help = "write the program and its arguments";
+            return Err(line.at(column, "", "nothing to start", help));
+        }
+        let words = split
+            .iter()
+            .map(|word| Pattern::parse(word).map_err(|error| line.pattern(rest, error)))
+            .collect::<Result<Vec<_>, _>>()?;
+        for word in &words {
+            self.names_known(line, rest, word)?;
+        }
+        let who = match self.actors.iter().position(|known| known == actor) {
+            Some(who) if self.running[who] => {
+                let help = format!("wait for its end first: {actor} = 0");
+                return Err(line.at(0, actor, &format!("`{actor}` may still be running"), &help));
+            }
+            Some(who) => who,
+            None => {
+                self.actors.push(actor.to_owned());
+                self.running.push(false);
+                self.actors.len() - 1
+            }
+        };
+        self.running[who] = true;
+        if words.iter().any(|word| word.names().any(|name| name == "bind")) {
+            // An actor that is given a free address is a server there.
+            self.names.push("server".to_owned());
+        }
+        Ok(Action::Start { actor: who, words })
+    }
+
+    fn mark_action(
+        &mut self,
+        line: Line<'_>,
+        who: Actor,
+        mark: &str,
+        rest: &str,
+    ) -> Result<Action, ParseError> {
+        let pattern = || Pattern::parse(rest).map_err(|error| line.pattern(rest, error));
+        Ok(match mark {
+            "<EOF" => Action::CloseInput(who),
+            "^C" => Action::Interrupt(who),
+            "<" => {
+                let text = pattern()?;
+                self.names_known(line, rest, &text)?;
+                Action::Type(who, text)
+            }
+            ">" | "!" => {
+                let stream = if mark == ">" { Stream::Stdout } else { Stream::Stderr };
+                if rest == "..." {
+                    return Ok(Action::AnyLines(who, stream));
+                }
+                let line = pattern()?;
+                self.names.extend(line.names().map(str::to_owned));
+                Action::Expect(who, stream, line)
+            }
+            ">*" => {
+                let text = pattern()?;
+                self.names_known(line, rest, &text)?;
+                if text.is_only_wildcards() {
+                    let help = "say what is certain of the line";
+                    return Err(line.at(line.column_of(rest), rest, "this fits every line", help));
+                }
+                Action::Somewhere(who, text)
+            }
+            _ => {
+                let Some(code) = rest.trim().parse().ok().filter(|code| (0..=255).contains(code))
+                else {
+                    let help = "an exit code is a number from 0 to 255";
+                    return Err(line.at(line.column_of(rest), rest, "this is no exit code", help));
+                };
+                self.running[who] = false;
+                Action::End(who, code)
+            }
+        })
+    }
+
+    /// Whether all names in `pattern` stand for something by now.
+    fn names_known(&self, line: Line<'_>, rest: &str, pattern: &Pattern) -> Result<(), ParseError> {
+        let known = |name: &str| RESERVED.contains(&name) || self.names.iter().any(|n| n == name);
+        let Some(unknown) = pattern.names().find(|name| !known(name)) else { return Ok(()) };
+        let written = format!("{{{unknown}}}");
+        let before = rest.find(&written).map_or(0, |at| rest[..at].chars().count());
+        let message = format!("`{written}` stands for nothing yet");
+        let help = format!("capture it in a `>` line further up: server > … {written}");
+        Err(line.at(line.column_of(rest) + before, &written, &message, &help))
+    }
+
+    fn finish(self) -> Result<Transcript, ParseError> {
+        let first = self.steps.first();
+        let whole = Line { number: 1, source: first.map_or("", |step| &step.source) };
+        let Some(Action::Narrate(title)) = first.map(|step| &step.action) else {
+            let help = "write what the lesson shows: # One question, one answer.";
+            return Err(whole.at(0, "", "the first line must be the title", help));
+        };
+        let title = title.clone();
+        if self.actors.is_empty()
+            && !self.steps.iter().any(|s| matches!(s.action, Action::Cable(_)))
+        {
+            return Err(whole.at(0, "", "nothing is started", "start a program: server $ …"));
+        }
+        let judges = |step: &Step| match &step.action {
+            Action::Expect(_, _, pattern) => !pattern.is_only_wildcards(),
+            Action::Somewhere(..) | Action::Same(..) => true,
+            _ => false,
+        };
+        if !self.steps.iter().any(judges) {
+            let help = "add a line that must come: server > listening on {server}";
+            return Err(whole.at(0, "", "nothing is checked", help));
+        }
+        Ok(Transcript { title, actors: self.actors, steps: self.steps })
+    }
+}
+
+impl Line<'_> {
+    fn one_word(self, rest: &str) -> Result<String, ParseError> {
+        let word = rest.trim();
+        if word.is_empty() || word.contains(' ') {
+            let help = "one thing a line: needs linux, needs ipv6, needs curl";
+            return Err(self.at(self.column_of(rest), rest, "one word is wanted here", help));
+        }
+        Ok(word.to_owned())
+    }
+
+    fn file(self, rest: &str) -> Result<Action, ParseError> {
+        let help =
+            "write a length in bytes, or a text: file hello.txt 600, file hello.txt \"hi\\n\"";
+        let wrong = |message: &str| self.at(self.column_of(rest), rest, message, help);
+        let (name, what) = rest
+            .trim()
+            .split_once(' ')
+            .ok_or_else(|| wrong("a name and a content are wanted here"))?;
+        self.inside(rest, name)?;
+        let what = what.trim();
+        let content = match what.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
+            Some(text) => unescape(text).into_bytes(),
+            None => {
+                let len = what.parse().map_err(|_| wrong("this is neither a length nor a text"))?;
+                if len > FILE_LEN_MAX {
+                    return Err(wrong("a demo's file may have 64 MiB at most"));
+                }
+                filler(len)
+            }
+        };
+        Ok(Action::File { name: name.to_owned(), content })
+    }
+
+    fn same(self, rest: &str) -> Result<Action, ParseError> {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let [a, b] = words[..] else {
+            let help = "same hello.txt copy.txt";
+            return Err(self.at(
+                self.column_of(rest),
+                rest,
+                "two file names are wanted here",
+                help,
+            ));
+        };
+        self.inside(rest, a)?;
+        self.inside(rest, b)?;
+        Ok(Action::Same(a.to_owned(), b.to_owned()))
+    }
+
+    /// A demo's files lie in the demo's own folder and nowhere else.
+    fn inside(self, rest: &str, name: &str) -> Result<(), ParseError> {
+        let path = std::path::Path::new(name);
+        if path.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
+            return Ok(());
+        }
+        let help = "give a name below the demo's own folder";
+        Err(self.at(self.column_of(rest), name, "this file lies elsewhere", help))
+    }
+
+    fn pattern(self, rest: &str, error: super::pattern::PatternError) -> ParseError {
+        let help = "put the text between them that the program prints there";
+        self.at(self.column_of(rest) + error.column, "", error.message, help)
+    }
+
+    /// Characters before `rest`, a part of this line.
+    fn column_of(self, rest: &str) -> usize {
+        let bytes = self.source.len().saturating_sub(rest.len());
+        self.source.get(..bytes).map_or(0, |before| before.chars().count())
+    }
+
+    fn at(self, column: usize, fault: &str, message: &str, help: &str) -> ParseError {
+        ParseError {
+            line: self.number,
+            column,
+            width: fault.chars().count().max(1),
+            source: self.source.to_owned(),
+            message: message.to_owned(),
+            help: help.to_owned(),
+        }
+    }
+}
+
+/// More would be a test of the disk.
+const FILE_LEN_MAX: usize = 64 << 20;
+
+/// `len` bytes that differ from line to line, so that a lost or repeated block shows.
+fn filler(len: usize) -> Vec<u8> {
+    (1..)
+        .flat_map(|line: u32| format!("line {line} of the file\n").into_bytes())
+        .take(len)
+        .collect()
+}
+
+fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                Some('n') => out.push('\n'),
+                Some('r') => out.push('\r'),
+                Some('t') => out.push('\t'),
+                Some(other) => out.push(other),
+                None => out.push('\\'),
+            },
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn is_actor_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gutter = self.line.to_string().len();
+        let before: String = self.source.chars().take(self.column).collect();
+        let indent = " ".repeat(super::width(&before));
+        let caret = "^".repeat(self.width);
+        writeln!(f, "line {}, column {}: {}", self.line, self.column + 1, self.message)?;
+        writeln!(f, "{:gutter$} |", "")?;
+        writeln!(f, "{} | {}", self.line, self.source)?;
+        writeln!(f, "{:gutter$} | {indent}{caret} {}", "", self.help)
+    }
+}
+
+impl std::error::Error for ParseError {}
