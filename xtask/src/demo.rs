@@ -48,6 +48,9 @@ pub struct Args {
     /// What to run: everything, a chapter (sockets-basics), or a lesson (sockets-basics/tcp-hello)
     #[arg(value_name = "CHAPTER[/LESSON]")]
     what: Vec<String>,
+    /// Run this transcript instead: one of your own, anywhere
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["what", "peers", "list"])]
+    file: Option<PathBuf>,
     /// Show the chapters and lessons with a line on each
     #[arg(long)]
     list: bool,
@@ -100,12 +103,14 @@ pub fn run(args: &Args) -> ExitCode {
         plan.list();
         return ExitCode::SUCCESS;
     }
-    let report = plan.load().and_then(|demos| {
-        let binaries = build(&plan.packages(), args.quiet || args.json)?;
-        process::stop_everything_on_signals().context("cannot watch for signals")?;
-        run_all(&demos, args, &binaries)
-    });
-    let report = match report {
+    let demos = match plan.load() {
+        Ok(demos) => demos,
+        Err(error) => return give_up(&error, 3),
+    };
+    if let Err(error) = check_replacements(&demos, &args.replace) {
+        return give_up(&error, 2);
+    }
+    let report = match build_and_run(&plan, &demos, args) {
         Ok(report) => report,
         Err(error) => return give_up(&error, 3),
     };
@@ -113,6 +118,12 @@ pub fn run(args: &Args) -> ExitCode {
         return give_up(&error, 3);
     }
     ExitCode::from(u8::from(!report.is_good(args.deny_skips)))
+}
+
+fn build_and_run(plan: &Plan, demos: &[Demo], args: &Args) -> anyhow::Result<Report> {
+    let binaries = build(&plan.programs(demos)?, args.quiet || args.json)?;
+    process::stop_everything_on_signals().context("cannot watch for signals")?;
+    run_all(demos, args, &binaries)
 }
 
 /// Reports why nothing was run.
@@ -133,6 +144,7 @@ pub fn width(text: &str) -> usize {
 struct Plan {
     chapters: Vec<Chapter>,
     peers: bool,
+    file: Option<PathBuf>,
 }
 
 /// A demo that can be run.
@@ -142,8 +154,9 @@ struct Demo {
     path: PathBuf,
     text: String,
     transcript: Transcript,
+    again: String,
+    is_lesson: bool,
     next: Option<String>,
-    peers: bool,
 }
 
 impl Plan {
@@ -177,11 +190,17 @@ impl Plan {
                 chapter.lessons = chapter.demos(args.peers);
             }
         }
-        Ok(Self { chapters, peers: args.peers })
+        Ok(Self { chapters, peers: args.peers, file: args.file.clone() })
     }
 
-    fn packages(&self) -> Vec<String> {
-        self.chapters.iter().map(|chapter| chapter.name.clone()).collect()
+    /// The chapters whose programs the demos start: what has to be built.
+    fn programs(&self, demos: &[Demo]) -> anyhow::Result<Vec<String>> {
+        let mut programs: Vec<String> = workspace::chapters(workspace::root())?
+            .into_iter()
+            .map(|chapter| chapter.name)
+            .collect();
+        programs.retain(|program| demos.iter().any(|demo| demo.transcript.starts(program)));
+        Ok(programs)
     }
 
     fn list(&self) {
@@ -198,6 +217,9 @@ impl Plan {
     /// Reads the transcripts. One that cannot be read keeps all from running: a check that
     /// silently checks less is worse than none.
     fn load(&self) -> anyhow::Result<Vec<Demo>> {
+        if let Some(file) = &self.file {
+            return Ok(vec![load_file(file)?]);
+        }
         let mut demos = Vec::new();
         for chapter in &self.chapters {
             for lesson in &chapter.lessons {
@@ -209,19 +231,43 @@ impl Plan {
 }
 
 fn load(chapter: &Chapter, lesson: &Lesson, peers: bool) -> anyhow::Result<Demo> {
-    let text = fs::read_to_string(&lesson.demo)
-        .with_context(|| format!("cannot read {}", lesson.demo.display()))?;
-    let transcript = Transcript::parse(&text)
-        .with_context(|| format!("{} is no transcript", lesson.demo.display()))?;
+    let (text, transcript) = read(&lesson.demo)?;
+    let name = format!("{}/{}", chapter.name, lesson.name);
+    let again = format!("cargo xtask demo {name}{}", if peers { " --peers" } else { "" });
     Ok(Demo {
         chapter: chapter.name.clone(),
         lesson: lesson.name.clone(),
         path: lesson.demo.clone(),
         text,
         transcript,
+        again,
+        is_lesson: !peers,
         next: chapter.after(&lesson.name),
-        peers,
     })
+}
+
+/// A transcript that belongs to no chapter.
+fn load_file(file: &Path) -> anyhow::Result<Demo> {
+    let (text, transcript) = read(file)?;
+    let path = std::path::absolute(file).context("cannot tell where the file lies")?;
+    Ok(Demo {
+        chapter: "file".to_owned(),
+        lesson: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        again: format!("cargo xtask demo --file {}", quoted(&file.to_string_lossy())),
+        path,
+        text,
+        transcript,
+        is_lesson: false,
+        next: None,
+    })
+}
+
+fn read(file: &Path) -> anyhow::Result<(String, Transcript)> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let transcript =
+        Transcript::parse(&text).with_context(|| format!("{} is no transcript", file.display()))?;
+    Ok((text, transcript))
 }
 
 fn names(chapters: &[Chapter]) -> String {
@@ -240,6 +286,10 @@ pub fn build(packages: &[String], quiet: bool) -> anyhow::Result<Binaries> {
         // A test lies one folder deeper.
         dir = dir.parent().context("this program lies nowhere")?;
     }
+    let binaries = Binaries { dir: dir.to_owned(), names: packages.to_vec() };
+    if packages.is_empty() {
+        return Ok(binaries);
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace::root()).args(["build", "--bins"]);
@@ -256,13 +306,13 @@ pub fn build(packages: &[String], quiet: bool) -> anyhow::Result<Binaries> {
     if !status.success() {
         bail!("the programs could not be built (see above)");
     }
-    Ok(Binaries { dir: dir.to_owned(), names: packages.to_vec() })
+    Ok(binaries)
 }
 
 fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<Report> {
-    let watched = args.verbose || (!args.what.is_empty() && !args.quiet && args.repeat == 1);
+    let few = !args.what.is_empty() || args.file.is_some();
+    let watched = args.verbose || (few && !args.quiet && args.repeat == 1);
     let live = watched && !args.json;
-    check_replacements(demos, &args.replace)?;
     let begin = Instant::now();
     let mut report = Report::default();
     for (number, demo) in demos.iter().enumerate() {
@@ -299,15 +349,12 @@ fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<R
 /// A `--replace` that names nobody would pass without having checked anything.
 fn check_replacements(demos: &[Demo], replace: &[(String, String)]) -> anyhow::Result<()> {
     for (actor, _) in replace {
-        for demo in demos {
-            if !demo.transcript.actors.contains(actor) {
-                bail!(
-                    "--replace {actor}: {}/{} has no actor `{actor}`; it has: {}",
-                    demo.chapter,
-                    demo.lesson,
-                    demo.transcript.actors.join(", ")
-                );
-            }
+        if !demos.iter().any(|demo| demo.transcript.actors.contains(actor)) {
+            let mut actors: Vec<_> =
+                demos.iter().flat_map(|d| d.transcript.actors.clone()).collect();
+            actors.sort();
+            actors.dedup();
+            bail!("--replace {actor}: there is no such actor; there are: {}", actors.join(", "));
         }
     }
     Ok(())
@@ -315,10 +362,7 @@ fn check_replacements(demos: &[Demo], replace: &[(String, String)]) -> anyhow::R
 
 fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
     let scale = args.timeout_scale.unwrap_or(1.0);
-    let mut again = format!("cargo xtask demo {}/{}", demo.chapter, demo.lesson);
-    if demo.peers {
-        again.push_str(" --peers");
-    }
+    let mut again = demo.again.clone();
     for (actor, command) in &args.replace {
         again.push_str(&format!(" --replace {actor}={}", quoted(command)));
     }
@@ -391,7 +435,7 @@ fn show_result(result: &DemoResult, live: bool, demos: &[Demo]) {
 
 /// After a single lesson: what to do with it, and what comes next.
 fn suggest(demo: &Demo, report: &Report) {
-    if !report.is_good(false) || demo.peers {
+    if !report.is_good(false) || !demo.is_lesson {
         return;
     }
     let bold = anstyle::Style::new().bold();

@@ -17,7 +17,8 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub struct Blessing {
     edits: BTreeMap<usize, Option<String>>,
-    additions: BTreeMap<usize, Vec<String>>,
+    before: BTreeMap<usize, Vec<String>>,
+    after: BTreeMap<usize, Vec<String>>,
 }
 
 impl Blessing {
@@ -38,6 +39,14 @@ impl Blessing {
     /// The same for a line that came.
     pub fn replace_line(&mut self, step: Option<&Step>, mark: &str, line: &str, names: &Names) {
         self.replace(step, mark, &pattern_of(line, names));
+    }
+
+    /// Puts a line in that came before the one of `step`.
+    pub fn insert_before(&mut self, step: Option<&Step>, mark: &str, line: &str, names: &Names) {
+        if let Some(step) = step {
+            let text = with_text(&step.source, mark, &pattern_of(line, names));
+            self.before.entry(step.line).or_default().push(text);
+        }
     }
 
     /// Puts a line in that came besides, after the last line that is about the actor.
@@ -63,13 +72,13 @@ impl Blessing {
         let name = &transcript.actors[actor];
         let padding = transcript.actors.iter().map(String::len).max().unwrap_or_default();
         let text = format!("{name:padding$} {mark} {}", pattern_of(line, names));
-        self.additions.entry(last.line).or_default().push(text);
+        self.after.entry(last.line).or_default().push(text);
     }
 
     /// Whether the transcript is right as it is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.edits.is_empty() && self.additions.is_empty()
+        self.edits.is_empty() && self.before.is_empty() && self.after.is_empty()
     }
 
     /// The transcript as it should read.
@@ -77,12 +86,13 @@ impl Blessing {
     pub fn apply(&self, text: &str) -> String {
         let mut lines = Vec::new();
         for (index, line) in text.lines().enumerate() {
+            lines.extend(self.before.get(&(index + 1)).into_iter().flatten().cloned());
             match self.edits.get(&(index + 1)) {
                 None => lines.push(line.to_owned()),
                 Some(Some(new)) => lines.push(new.clone()),
                 Some(None) => {}
             }
-            lines.extend(self.additions.get(&(index + 1)).into_iter().flatten().cloned());
+            lines.extend(self.after.get(&(index + 1)).into_iter().flatten().cloned());
         }
         lines.join("\n") + "\n"
     }

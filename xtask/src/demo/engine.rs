@@ -141,6 +141,10 @@ impl Running {
 /// Events that are not taken yet: with chunks of 8 KiB, 2 MiB at most.
 const EVENTS_MAX: usize = 256;
 
+/// A failure is told once nothing has been heard for this long, or after `SETTLE_MAX`.
+const SETTLE: Duration = Duration::from_millis(50);
+const SETTLE_MAX: Duration = Duration::from_millis(500);
+
 /// How often the system's socket table is looked at, while a server is awaited.
 const TABLE_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -408,7 +412,8 @@ impl<'a> Replay<'a> {
             && running.lines(stream).closed
         {
             let expected = expected.to_owned();
-            return Err(self.failure(actor, Kind::EndedBefore { expected, code }));
+            let kind = Kind::EndedBefore { expected, code };
+            return Err(self.failure(actor, kind));
         }
         if !self.take_event(deadline) {
             let tail = self.actors[actor].lines(stream).tail().to_vec();
@@ -509,12 +514,14 @@ impl<'a> Replay<'a> {
         let Some(code) = running.code.filter(|_| !has_end && running.replaced.is_none()) else {
             return Ok(());
         };
-        let may_be_interrupted = was_running && !self.transcript.is_server(actor);
+        let is_server = self.transcript.is_server(actor);
+        let interrupted = was_running && !is_server && code == 130;
         // A job that was ended on Windows has no exit code to judge.
-        if code == 0 || (may_be_interrupted && code == 130) || (was_running && cfg!(windows)) {
+        if code == 0 || interrupted || (was_running && cfg!(windows)) {
             return Ok(());
         }
-        let expected = if may_be_interrupted { "exit code 0 or 130" } else { "exit code 0" };
+        let expected =
+            if is_server { "exit code 0" } else { "exit code 0, or 130 at an interrupt" };
         Err(self.failure(actor, Kind::WrongExit { expected: expected.to_owned(), code }))
     }
 
@@ -554,6 +561,9 @@ impl<'a> Replay<'a> {
         let deadline = Instant::now() + super::bless::PATIENCE.min(self.options.deadline);
         let expected = pattern.fill(&self.names);
         while !matches!(self.look(actor, stream, pattern), Verdict::Came { .. }) {
+            if self.bless_lines_before(actor, stream, pattern) {
+                continue;
+            }
             let waited = self.wait_for_more(actor, stream, &expected, deadline);
             match waited {
                 Ok(()) => continue,
@@ -562,20 +572,40 @@ impl<'a> Replay<'a> {
                 }
                 Err(_) => {}
             }
-            let next = self.next_expected(actor, stream);
-            let Some(blessing) = &mut self.blessing else { return Ok(()) };
-            let lines = self.actors[actor].lines(stream);
-            let is_next = next
-                .is_some_and(|next| matches!(lines.next(next, &self.names), Verdict::Came { .. }));
-            match (is_next, lines.take_unknown(&self.names)) {
-                (false, Some(line)) => {
-                    blessing.replace_line(self.step, mark(stream), &line, &self.names);
-                }
-                _ => blessing.delete(self.step),
-            }
+            self.bless_absence(actor, stream);
             return Ok(());
         }
         Ok(())
+    }
+
+    /// Where the awaited line has come behind others, those are new. Returns whether it has.
+    fn bless_lines_before(&mut self, actor: Actor, stream: Stream, pattern: &Pattern) -> bool {
+        let mut ahead = self.actors[actor].lines(stream).clone();
+        ahead.allow_anything();
+        let Verdict::Came { passed, .. } = ahead.next(pattern, &self.names) else { return false };
+        for _ in passed {
+            let lines = self.actors[actor].lines(stream);
+            let Some(line) = lines.take_unknown(&self.names) else { break };
+            if let Some(blessing) = &mut self.blessing {
+                blessing.insert_before(self.step, mark(stream), &line, &self.names);
+            }
+        }
+        true
+    }
+
+    /// The awaited line did not come: another has come in its place, or it is gone.
+    fn bless_absence(&mut self, actor: Actor, stream: Stream) {
+        let next = self.next_expected(actor, stream);
+        let Some(blessing) = &mut self.blessing else { return };
+        let lines = self.actors[actor].lines(stream);
+        if next.is_some_and(|next| lines.has_next(next, &self.names)) {
+            blessing.delete(self.step);
+            return;
+        }
+        match lines.take_unknown(&self.names) {
+            Some(line) => blessing.replace_line(self.step, mark(stream), &line, &self.names),
+            None => blessing.delete(self.step),
+        }
     }
 
     /// What the same actor is to say after the present step.
@@ -672,7 +702,8 @@ impl<'a> Replay<'a> {
 
     // --- failing ------------------------------------------------------------------------------
 
-    fn failure(&self, actor: Actor, kind: Kind) -> Failed {
+    fn failure(&mut self, actor: Actor, kind: Kind) -> Failed {
+        self.settle();
         let line = self.step.map_or("the end".to_owned(), |step| step.line.to_string());
         let mut last_words = Vec::new();
         for (who, running) in self.actors.iter().enumerate() {
@@ -689,7 +720,13 @@ impl<'a> Replay<'a> {
         })
     }
 
-    fn failure_of_nobody(&self, kind: Kind) -> Failed {
+    /// What explains a failure often comes a moment after it: the other end's error, a traceback.
+    fn settle(&mut self) {
+        let end = Instant::now() + SETTLE_MAX;
+        while Instant::now() < end && self.take_event(Instant::now() + SETTLE) {}
+    }
+
+    fn failure_of_nobody(&mut self, kind: Kind) -> Failed {
         self.failure(usize::MAX, kind)
     }
 

@@ -264,32 +264,17 @@ impl Failure {
     }
 }
 
+const IN_USE: &str =
+    "another program has this port; a server that is given port 0 or {bind} never meets it";
+const REFUSED: &str =
+    "nobody listened at that address: did the server listen on the address it was given?";
+
 /// What programs say in the usual cases, in any language, and what helps.
 const SAID: &[(&str, &str)] = &[
-    (
-        "Address already in use",
-        "another program has this port; a server that is given port 0 or {bind} never meets it",
-    ),
-    (
-        "EADDRINUSE",
-        "another program has this port; a server that is given port 0 or {bind} never meets it",
-    ),
-    (
-        "Connection refused",
-        "nobody listened at that address: did the server listen on the address it was given?",
-    ),
-    (
-        "ConnectionRefusedError",
-        "nobody listened at that address: did the server listen on the address it was given?",
-    ),
-    (
-        "was closed before",
-        "the other end closed the connection without an answer: send first, then close",
-    ),
-    (
-        "Connection reset",
-        "the other end closed the connection before it had read everything, or it crashed",
-    ),
+    ("Address already in use", IN_USE),
+    ("EADDRINUSE", IN_USE),
+    ("ConnectionRefusedError", REFUSED),
+    ("ECONNREFUSED", REFUSED),
     ("a bytes-like object is required", "sockets carry bytes: text.encode() before sending"),
     ("EOFError", "it reads more lines than were typed: end when input ends"),
     (
@@ -300,6 +285,11 @@ const SAID: &[(&str, &str)] = &[
         "Traceback (most recent call last)",
         "the program crashed; the last line of the traceback says why",
     ),
+    (
+        "was closed before",
+        "the other end closed the connection without an answer: send first, then close",
+    ),
+    ("ECONNRESET", "the other end closed the connection before it had read everything, or crashed"),
 ];
 
 impl fmt::Display for LastWords {

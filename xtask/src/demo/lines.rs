@@ -16,7 +16,7 @@ use super::pattern::{Match, Names, Pattern};
 pub const OUTPUT_LEN_MAX: usize = 1 << 20;
 
 /// One output of one program.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lines {
     said: Vec<Said>,
     tail: Vec<u8>,
@@ -151,6 +151,12 @@ impl Lines {
             self.release_anything();
         }
         Verdict::NotYet
+    }
+
+    /// Whether [`next`](Self::next) would find the line, without giving it away.
+    #[must_use]
+    pub fn has_next(&self, pattern: &Pattern, names: &Names) -> bool {
+        matches!(self.clone().next(pattern, names), Verdict::Came { .. })
     }
 
     /// Whether a line that fits the `>*` pattern has come.

@@ -147,6 +147,15 @@ impl Transcript {
 }
 
 impl Transcript {
+    /// Whether a step starts `program`.
+    #[must_use]
+    pub fn starts(&self, program: &str) -> bool {
+        self.steps.iter().any(|step| match &step.action {
+            Action::Start { words, .. } => words[0].fill(&Names::new()) == program,
+            _ => false,
+        })
+    }
+
     /// The commands as a person would type them: with default addresses instead of captured ones.
     #[must_use]
     pub fn commands_by_hand(&self) -> Vec<String> {
@@ -500,3 +509,128 @@ impl fmt::Display for ParseError {
 }
 
 impl std::error::Error for ParseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: &str = "# Title.\nann $ echo\n";
+
+    #[test]
+    fn every_mark_is_read() {
+        let text = "# Title.\n\nneeds linux\nfile a.txt 3\nfile b.txt \"x\\n\"\nann   $ cat 'a b' {here}\n\
+                    ann   > on {at}\nann   < {at}\nann   <EOF\nann   ! oops\nann   > ...\nann   >* far\n\
+                    ann   ^C\nann   = 130\nsame a.txt b.txt\ncable ~ loss=30%\ncable > lost 2\n";
+        let transcript = Transcript::parse(text).unwrap();
+        let pattern = |text: &str| Pattern::parse(text).unwrap();
+        let actions: Vec<Action> = transcript.steps.into_iter().map(|step| step.action).collect();
+        assert_eq!(
+            actions,
+            [
+                Action::Narrate("Title.".into()),
+                Action::Need("linux".into()),
+                Action::File { name: "a.txt".into(), content: b"lin".into() },
+                Action::File { name: "b.txt".into(), content: b"x\n".into() },
+                Action::Start { actor: 0, words: ["cat", "a b", "{here}"].map(pattern).into() },
+                Action::Expect(0, Stream::Stdout, pattern("on {at}")),
+                Action::Type(0, pattern("{at}")),
+                Action::CloseInput(0),
+                Action::Expect(0, Stream::Stderr, pattern("oops")),
+                Action::AnyLines(0, Stream::Stdout),
+                Action::Somewhere(0, pattern("far")),
+                Action::Interrupt(0),
+                Action::End(0, 130),
+                Action::Same("a.txt".into(), "b.txt".into()),
+                Action::Cable("loss=30%".into()),
+                Action::Cable("lost 2".into()),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_replayed_is_refused_with_a_caret() {
+        check(
+            &format!("{START}bob > hi"),
+            "line 3, column 1: `bob` has not been started
+  |
+3 | bob > hi
+  | ^^^ start it first: bob $ program …",
+        );
+        check(
+            &format!("{START}ann % hi"),
+            "line 3, column 5: this is no mark
+  |
+3 | ann % hi
+  |     ^ after the actor comes one of $ < <EOF > >* ! = ^C ~",
+        );
+        check(
+            &format!("{START}ann > 我爱 {{a}}[..]"),
+            "line 3, column 13: two wildcards side by side: nothing says where one ends
+  |
+3 | ann > 我爱 {a}[..]
+  |               ^ put the text between them that the program prints there",
+        );
+        check(
+            &format!("{START}ann < to {{server}}"),
+            "line 3, column 10: `{server}` stands for nothing yet
+  |
+3 | ann < to {server}
+  |          ^^^^^^^^ capture it in a `>` line further up: server > … {server}",
+        );
+    }
+
+    #[test]
+    fn every_other_mistake_is_named() {
+        for (line, message) in [
+            ("ann $ again", "`ann` may still be running"),
+            ("bob $ ", "nothing to start"),
+            ("bob $ echo 'x", "a quote is opened and not closed"),
+            ("ann = no", "this is no exit code"),
+            ("ann = 256", "this is no exit code"),
+            (" ann > x", "a line begins with `#`, an actor or a keyword"),
+            ("Ann > x", "this is no actor's name"),
+            ("needs one two", "one word is wanted here"),
+            ("needs", "one word is wanted here"),
+            ("file x", "a name and a content are wanted here"),
+            ("file x many", "this is neither a length nor a text"),
+            ("file x 99999999999", "a demo's file may have 64 MiB at most"),
+            ("file ../x 3", "this file lies elsewhere"),
+            ("file /x 3", "this file lies elsewhere"),
+            ("same x", "two file names are wanted here"),
+            ("ann >* [..]", "this fits every line"),
+            ("ann ~ loss=1%", "only the cable has faults"),
+            ("ann >* at {x}", "`{x}` stands for nothing yet"),
+        ] {
+            let error = Transcript::parse(&format!("{START}{line}\nann > x")).unwrap_err();
+            assert_eq!((error.line, error.message.as_str()), (3, message), "{line}");
+        }
+        for (text, message) in [
+            ("ann $ echo\nann > x", "the first line must be the title"),
+            ("# Title.", "nothing is started"),
+            ("# Title.\nann $ echo\nann > ...\nann = 0", "nothing is checked"),
+            ("# Title.\nann $ echo\nann > [..]", "nothing is checked"),
+            ("", "the first line must be the title"),
+        ] {
+            assert_eq!(Transcript::parse(text).unwrap_err().message, message, "{text}");
+        }
+    }
+
+    #[test]
+    fn commands_by_hand_leave_out_what_the_defaults_give() {
+        let text = "# T.\nserver $ udp-echo chat server --bind 127.0.0.1:0\nserver > listening on {server}\n\
+                    ann $ udp-echo chat client {server} --name 'Ann B'\nann = 0";
+        assert_eq!(
+            Transcript::parse(text).unwrap().commands_by_hand(),
+            [
+                "cargo run -q -p udp-echo -- chat server",
+                "cargo run -q -p udp-echo -- chat client --name 'Ann B'"
+            ]
+        );
+    }
+
+    #[track_caller]
+    fn check(text: &str, want: &str) {
+        let got = Transcript::parse(text).unwrap_err().to_string();
+        assert!(got.trim_end() == want, "got:\n{got}\nwant:\n{want}");
+    }
+}
