@@ -119,10 +119,10 @@ fn blessing_keeps_what_matches_and_rewrites_what_does_not() {
     );
     bless(
         "exit codes, and values that have a name",
-        "server $ puppet say 'listening on 1.2.3.4:5' say 'from 1.2.3.4:5 {x}' exit 3\n\
+        "server $ puppet say 'listening on 1.2.3.4:5' say 'from 1.2.3.4:5 \\{x}' exit 3\n\
          server > listening on {server}\n\
          server = 0\n",
-        "server $ puppet say 'listening on 1.2.3.4:5' say 'from 1.2.3.4:5 {x}' exit 3\n\
+        "server $ puppet say 'listening on 1.2.3.4:5' say 'from 1.2.3.4:5 \\{x}' exit 3\n\
          server > listening on {server}\n\
          server > from {server} \\{x}\n\
          server = 3\n",
