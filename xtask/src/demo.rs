@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod process;
 pub mod ready;
 pub mod report;
+pub mod scratch;
 pub mod show;
 pub mod transcript;
 
@@ -374,7 +375,7 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
         grace: GRACE.mul_f64(scale),
         replace: args.replace.iter().cloned().collect::<BTreeMap<_, _>>(),
         binaries: binaries.clone(),
-        file: demo.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        file: demo.path.strip_prefix(workspace::root()).unwrap_or(&demo.path).display().to_string(),
         here: demo.path.parent().unwrap_or(Path::new(".")).display().to_string(),
         again,
     }

@@ -26,6 +26,7 @@ fn a_server_that_answers_wrong_is_shown_what_the_client_got() {
             "client said something else",
             "expected  received 2 bytes: hi\n       got  received 3 bytes: hey\n                     ^ differs",
             "server is your program: python3",
+            "hint: this end is the course's own program and shows what it received",
         ],
     );
 }

@@ -25,6 +25,7 @@ use super::needs::{self, Binaries};
 use super::pattern::{Names, Pattern};
 use super::process::{Event, Program, What};
 use super::ready;
+use super::scratch::Scratch;
 use super::show::Session;
 use super::transcript::{Action, Actor, READY, Step, Stream, Transcript};
 
@@ -100,7 +101,7 @@ struct Replay<'a> {
     transcript: &'a Transcript,
     options: &'a Options,
     session: &'a mut Session,
-    dir: tempfile::TempDir,
+    dir: Scratch,
     events: Receiver<Event>,
     sender: SyncSender<Event>,
     started: usize,
@@ -156,7 +157,7 @@ impl<'a> Replay<'a> {
         blessing: Option<Blessing>,
     ) -> Result<Self, Failed> {
         let (sender, events) = sync_channel(EVENTS_MAX);
-        let dir = tempfile::Builder::new().prefix("demo-").tempdir().map_err(|error| {
+        let dir = Scratch::new().map_err(|error| {
             let message = format!("cannot make a folder for the demo: {error}");
             Box::new(Failure {
                 place: options.file.clone(),

@@ -230,6 +230,15 @@ impl Failure {
         }
     }
 
+    /// Whether the line came from a program of the course, and the program at the other end is
+    /// somebody's own.
+    fn peer_is_replaced(&self) -> bool {
+        let replaced = |own: bool| {
+            self.last_words.iter().any(|w| w.replaced.is_some() && (w.actor == self.actor) == own)
+        };
+        replaced(false) && !replaced(true)
+    }
+
     /// What usually helps, from what happened and from what the actors said.
     fn hint(&self) -> Option<String> {
         let said = |needle: &str| {
@@ -251,6 +260,10 @@ impl Failure {
             Kind::IgnoresSignals { .. } => {
                 Some("do not catch or block SIGINT and SIGTERM without ending")
             }
+            Kind::Differs { .. } if self.peer_is_replaced() => Some(
+                "this end is the course's own program and shows what it received: compare it with \
+                 what yours sends",
+            ),
             Kind::Gone => Some("the transcript types to a program after its end; see why it ended"),
             _ => None,
         };
