@@ -114,8 +114,8 @@ fn blessing_keeps_what_matches_and_rewrites_what_does_not() {
     );
     bless(
         "a new first line takes no capture away",
-        "ann $ puppet say hello say 'listening on 1.2.3.4:5'\nann > listening on {server}\n",
-        "ann $ puppet say hello say 'listening on 1.2.3.4:5'\nann > hello\nann > listening on {server}\n",
+        "ann $ puppet say hello say 'listening on 1.2.3.4:5'\nann > listening on {server}\nann = 0\n",
+        "ann $ puppet say hello say 'listening on 1.2.3.4:5'\nann > hello\nann > listening on {server}\nann = 0\n",
     );
     bless(
         "exit codes, and values that have a name",
