@@ -41,7 +41,16 @@ pub fn repair_and_check(root: &Path, output: &Path) -> anyhow::Result<Vec<Proble
         write(&output.join(name), page)?;
     }
 
-    Ok(book.broken().into_iter().map(|broken| broken.locate(root)).collect())
+    let mut problems: Vec<_> = book.broken().into_iter().map(|b| b.locate(root)).collect();
+    let summary = Path::new(PAGES).join("SUMMARY.md");
+    problems.extend(book.unbuilt(&read(&root.join(&summary))?).into_iter().map(|link| {
+        Problem::new(
+            &summary,
+            link.line,
+            format!("mdbook passes over {}; is the summary's list in order?", link.target),
+        )
+    }));
+    Ok(problems)
 }
 
 /// The file that a link means, from the root. mdBook turns every link to `x.md` into `x.html`,
@@ -95,6 +104,18 @@ impl Book {
             });
         }
         listings
+    }
+
+    /// The pages that the summary names and mdBook did not build: it stops reading a summary,
+    /// without a word, where it does not expect what comes.
+    fn unbuilt(&self, summary: &str) -> Vec<markdown::Link> {
+        let mut links = markdown::links(summary);
+        links.retain(|link| {
+            let page = Path::new(&link.target);
+            page.extension().is_some_and(|extension| extension == "md")
+                && !self.files.contains(&page.with_extension("html"))
+        });
+        links
     }
 
     fn broken(&self) -> Vec<Broken> {
@@ -196,6 +217,13 @@ mod tests {
     #[test]
     fn the_print_page_is_not_judged_a_second_time() {
         check_broken(&[("print.html", "<a href='no.html'>x</a>")], &[]);
+    }
+
+    #[test]
+    fn a_page_that_was_not_built_is_named() {
+        let book = book(&[("a.html", "")]);
+        let unbuilt = book.unbuilt("- [a](a.md)\n- [b](b/c.md)\n- [later]()\n");
+        assert_eq!(unbuilt, [markdown::Link { target: "b/c.md".into(), line: 2 }]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use cli::{Stop, escape, note, say};
 
 use super::{PAGES, files_below, normal, output, slashed};
@@ -68,15 +68,16 @@ fn answer(
             break;
         }
     }
-    let Some(file) = path(&line) else { bail!("cannot answer: {}", line.trim_end()) };
-    if kind(&file).starts_with("text/html") {
+    let page = |file: &String| kind(file).starts_with("text/html");
+    let file = path(&line);
+    if file.as_ref().is_some_and(page) {
         build_if_old(root, built)?;
     }
-    let (status, body) = match fs::read(output(root).join(&file)) {
-        Ok(body) => ("200 OK", body),
-        Err(_) => ("404 Not Found", b"there is no such page".to_vec()),
+    let found = file.and_then(|file| Some((fs::read(output(root).join(&file)).ok()?, kind(&file))));
+    let (status, kind, body) = match found {
+        Some((body, kind)) => ("200 OK", kind, body),
+        None => ("404 Not Found", "text/plain", b"there is no such page\n".to_vec()),
     };
-    let kind = if status == "200 OK" { kind(&file) } else { "text/plain" };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
          Cache-Control: no-store\r\nConnection: close\r\n\r\n",
