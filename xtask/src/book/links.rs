@@ -154,14 +154,24 @@ impl Broken {
             let built = Path::new("target/book").join(&self.page);
             return Problem::new(built, None, format!("the link {} {}", self.target, self.why));
         };
-        let as_built = |target: &str| target.replacen(".md", ".html", 1);
-        let link = markdown::links(&text)
-            .into_iter()
-            .find(|link| link.target == self.target || as_built(&link.target) == self.target);
-        let written = link.as_ref().map_or(&self.target, |link| &link.target);
-        let what = format!("the link {written} {}", self.why);
+        let link = written(&text, &self.target);
+        let target = link.as_ref().map_or(&self.target, |link| &link.target);
+        let folder = source.parent().and_then(|parent| normal(&parent.join(target)));
+        let why = if folder.is_some_and(|folder| root.join(folder).is_dir()) {
+            "leads to a folder, which the book has no page for; link to a file in it"
+        } else {
+            self.why
+        };
+        let what = format!("the link {target} {why}");
         Problem::new(source, link.as_ref().map(|link| link.line), what)
     }
+}
+
+/// The link in a page's source that became `built`.
+fn written(source: &str, built: &str) -> Option<markdown::Link> {
+    let as_built = |target: &str| target.replacen(".md", ".html", 1);
+    let is_it = |link: &markdown::Link| link.target == built || as_built(&link.target) == built;
+    markdown::links(source).into_iter().find(is_it)
 }
 
 #[cfg(test)]
@@ -217,6 +227,14 @@ mod tests {
     #[test]
     fn the_print_page_is_not_judged_a_second_time() {
         check_broken(&[("print.html", "<a href='no.html'>x</a>")], &[]);
+    }
+
+    #[test]
+    fn a_broken_link_is_found_where_it_was_written() {
+        let source = "x\n[a](b.md#c) [d](e.svg)\n`[f](g.md)`\n";
+        for (built, line) in [("b.html#c", Some(2)), ("e.svg", Some(2)), ("g.html", None)] {
+            assert_eq!(written(source, built).map(|link| link.line), line, "{built}");
+        }
     }
 
     #[test]
