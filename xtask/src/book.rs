@@ -31,6 +31,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
 use cli::{Advice, count, note, say};
@@ -96,6 +97,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Args { check, serve, bind } = args;
     let root = workspace::root();
     let mut problems = help::update(root, check)?;
+    let start = SystemTime::now();
     let built = build(root)?;
     problems.extend(built.problems);
     if check {
@@ -115,7 +117,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         bail!("mdbook could not build the book");
     }
     say!("{}: {found}", output(root).join("index.html").display())?;
-    if serve { serve::run(root, bind) } else { Ok(()) }
+    if serve { serve::run(root, bind, start) } else { Ok(()) }
 }
 
 /// The sessions that differ from what the programs say today.

@@ -24,17 +24,17 @@ const REQUEST_LEN_MAX: u64 = 16 * 1024;
 /// A browser may open a connection and never say anything.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Serves until it is stopped.
+/// Serves until it is stopped a book that was built at `built`.
 ///
 /// # Errors
 /// When nothing can listen on `bind`.
-pub fn run(root: &Path, bind: SocketAddr) -> anyhow::Result<()> {
+pub fn run(root: &Path, bind: SocketAddr, built: SystemTime) -> anyhow::Result<()> {
     let _stop = Stop::server()?;
     let listener = TcpListener::bind(bind).with_context(|| format!("cannot listen on {bind}"))?;
     let address = listener.local_addr()?;
     cli::ready(address)?;
     say!("read it at http://{address}/ ; a page that you load again is built again if need be")?;
-    let built = Mutex::new(SystemTime::now());
+    let built = Mutex::new(built);
     thread::scope(|scope| {
         for connection in listener.incoming() {
             let built = &built;
