@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sockets_basics::{tcp_hello, udp_hello};
+use sockets_basics::{address, tcp_hello, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -19,6 +19,7 @@ struct Program {
 enum Lesson {
     TcpHello(tcp_hello::Args),
     UdpHello(udp_hello::Args),
+    Address(address::Args),
 }
 
 fn main() -> ExitCode {
@@ -27,5 +28,6 @@ fn main() -> ExitCode {
     cli::run(|| match program.lesson {
         Lesson::TcpHello(args) => tcp_hello::run(args),
         Lesson::UdpHello(args) => udp_hello::run(args),
+        Lesson::Address(args) => address::run(args),
     })
 }
