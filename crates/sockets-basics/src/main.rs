@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sockets_basics::{address, tcp_hello, udp_hello};
+use sockets_basics::{address, ports, tcp_hello, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -20,6 +20,7 @@ enum Lesson {
     TcpHello(tcp_hello::Args),
     UdpHello(udp_hello::Args),
     Address(address::Args),
+    Ports(ports::Args),
 }
 
 fn main() -> ExitCode {
@@ -29,5 +30,6 @@ fn main() -> ExitCode {
         Lesson::TcpHello(args) => tcp_hello::run(args),
         Lesson::UdpHello(args) => udp_hello::run(args),
         Lesson::Address(args) => address::run(args),
+        Lesson::Ports(args) => ports::run(args),
     })
 }
