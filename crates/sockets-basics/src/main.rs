@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sockets_basics::{address, ports, tcp_hello, udp_hello};
+use sockets_basics::{address, ports, resolve, tcp_hello, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -21,6 +21,7 @@ enum Lesson {
     UdpHello(udp_hello::Args),
     Address(address::Args),
     Ports(ports::Args),
+    Resolve(resolve::Args),
 }
 
 fn main() -> ExitCode {
@@ -31,5 +32,6 @@ fn main() -> ExitCode {
         Lesson::UdpHello(args) => udp_hello::run(args),
         Lesson::Address(args) => address::run(args),
         Lesson::Ports(args) => ports::run(args),
+        Lesson::Resolve(args) => resolve::run(args),
     })
 }
