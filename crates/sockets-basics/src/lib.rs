@@ -10,7 +10,7 @@
 //!    an address finds the machine, a port finds the socket on it
 //! ```
 //!
-//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`address`] → [`ports`] → [`resolve`].
+//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`address`] → [`ports`] → [`resolve`] → [`layers`].
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -22,5 +22,6 @@ pub mod tcp_hello;
 pub mod udp_hello;
 
 pub mod address;
+pub mod layers;
 pub mod ports;
 pub mod resolve;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sockets_basics::{address, ports, resolve, tcp_hello, udp_hello};
+use sockets_basics::{address, layers, ports, resolve, tcp_hello, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -22,6 +22,7 @@ enum Lesson {
     Address(address::Args),
     Ports(ports::Args),
     Resolve(resolve::Args),
+    Layers(layers::Args),
 }
 
 fn main() -> ExitCode {
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
         Lesson::Address(args) => address::run(args),
         Lesson::Ports(args) => ports::run(args),
         Lesson::Resolve(args) => resolve::run(args),
+        Lesson::Layers(args) => layers::run(args),
     })
 }
