@@ -36,17 +36,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     args.targets.into_iter().try_for_each(|target| resolve(&target))
 }
 
-// ANCHOR: resolve
 fn resolve(target: &Target) -> anyhow::Result<()> {
-    // std asks for stream sockets. Without that getaddrinfo would give each address three times:
-    // for TCP, for UDP, and raw. Whatever is written as an address is only parsed.
-    let addresses = (target.host.as_str(), target.port.unwrap_or(0)).to_socket_addrs();
-    let addresses: Vec<SocketAddr> = addresses
-        .with_context(|| format!("cannot find an address for {:?}", target.host))
-        .hint("is the name spelt right, and can this machine reach its name server?")?
-        .collect();
-    // ANCHOR_END: resolve
-
+    let addresses = look_up(&target.host, target.port.unwrap_or(0))?;
     let how = match without_zone(&target.host).parse::<IpAddr>() {
         Ok(_) => "an address already, nobody was asked",
         Err(_) => "a name, found by getaddrinfo(3)",
@@ -65,6 +56,18 @@ fn resolve(target: &Target) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+// ANCHOR: look_up
+fn look_up(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
+    // std asks for stream sockets. Otherwise getaddrinfo gives each address three times: for TCP,
+    // for UDP, and raw. Port 0 stands in where none was given.
+    let addresses = (host, port)
+        .to_socket_addrs()
+        .with_context(|| format!("cannot find an address for {host:?}"))
+        .hint("is the name spelt right, and can this machine reach its name server?")?;
+    Ok(addresses.collect())
+}
+// ANCHOR_END: look_up
 
 // ANCHOR: race
 /// The order in which "happy eyeballs" (RFC 8305 section 4) would start to connect: the families
