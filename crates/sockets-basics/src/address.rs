@@ -172,7 +172,7 @@ fn why_not_ipv4(text: &str) -> AddressError {
 fn prefix_v4(text: &str) -> Result<u8, AddressError> {
     let Ok(mask) = text.parse::<Ipv4Addr>() else { return prefix(text, 32) };
     let ones = mask.to_bits().leading_ones();
-    // RFC 950 allowed masks with holes; RFC 4632 section 5.1 speaks of prefixes only.
+    // RFC 950 allowed masks with holes; RFC 4632 section 5.1 wants all the ones on the left.
     if mask.to_bits().count_ones() != ones {
         return Err(AddressError::MaskWithHoles { mask });
     }
@@ -227,19 +227,19 @@ fn network_v4(ip: Ipv4Addr, prefix: u8, title: &str) -> Vec<String> {
     let host = ip & !mask;
     let broadcast = network | !mask;
 
-    let bits = |name, ip: Ipv4Addr| {
+    let in_bits = |name, ip: Ipv4Addr| {
         row(name, format_args!("{}  {ip}", bits(&ip.octets(), '.', 1, Some(prefix))))
     };
     let mut lines = vec![
         title.to_owned(),
-        bits("address", ip),
-        bits("mask", mask),
-        bits("network", network),
-        bits("host", host),
+        in_bits("address", ip),
+        in_bits("mask", mask),
+        in_bits("network", network),
+        in_bits("host", host),
     ];
     // With one bit or none for the host, there is no address to spare for a broadcast.
     if prefix < 31 && Class::of(ip).prefix.is_some() {
-        lines.push(bits("broadcast", broadcast));
+        lines.push(in_bits("broadcast", broadcast));
     }
     lines.push(row("hosts", hosts_v4(ip, prefix)));
     lines

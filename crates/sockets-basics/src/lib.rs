@@ -22,6 +22,7 @@ pub mod tcp_hello;
 pub mod udp_hello;
 
 pub mod address;
-pub mod layers;
 pub mod ports;
 pub mod resolve;
+
+pub mod layers;

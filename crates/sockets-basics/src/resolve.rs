@@ -23,8 +23,12 @@ use crate::address::Range;
 /// Names to addresses, and which of them a connect tries first
 #[derive(clap::Args)]
 pub struct Args {
-    /// Names or addresses: localhost, localhost:80, 127.0.0.1:80, [::1]:80, ::1
-    #[arg(value_name = "NAME[:PORT]", required = true)]
+    // Not a doc comment: rustdoc would take the brackets for a link.
+    #[arg(
+        value_name = "NAME[:PORT]",
+        required = true,
+        help = "Names or addresses: localhost, localhost:80, 127.0.0.1:80, [::1]:80, ::1"
+    )]
     targets: Vec<Target>,
 }
 
