@@ -284,8 +284,8 @@ fn describe_v6(ip: Ipv6Addr, prefix: Option<u8>) -> Vec<String> {
         let bar = prefix.and_then(|prefix| prefix.checked_sub(index * 32));
         // A boundary between two lines is shown once, at the end of the upper one.
         let bar = bar.filter(|bar| *bar <= 32 && (*bar > 0 || index == 0));
-        let hex = format!("{:x}", HexGroups(quarter));
-        lines.push(row(name, format_args!("{}  {hex}", bits(quarter, ':', 2, bar))));
+        let (bits, hex) = (bits(quarter, ':', 2, bar), hex_groups(quarter));
+        lines.push(row(name, format_args!("{bits}  {hex}")));
     }
     if let Some(prefix) = prefix {
         let mask = mask_v6(prefix);
@@ -348,16 +348,9 @@ fn dotted(ip: Ipv4Addr) -> String {
 }
 
 /// `2001:0db8`, with the zeros that an address usually drops.
-struct HexGroups<'a>(&'a [u8]);
-
-impl std::fmt::LowerHex for HexGroups<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, byte) in self.0.iter().enumerate() {
-            let colon = if index > 0 && index.is_multiple_of(2) { ":" } else { "" };
-            write!(f, "{colon}{byte:02x}")?;
-        }
-        Ok(())
-    }
+fn hex_groups(bytes: &[u8]) -> String {
+    let group = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    bytes.chunks(2).map(group).collect::<Vec<_>>().join(":")
 }
 
 /// `16777214` as `16,777,214`.
