@@ -760,7 +760,9 @@ fn replacement_words(command: &str) -> Result<Vec<Pattern>, String> {
         .ok_or_else(|| format!("`{command}` is no command: a quote is open, or it is empty"))?;
     words
         .iter()
-        .map(|word| Pattern::parse(word).map_err(|error| format!("`{word}`: {}", error.message)))
+        .map(|word| {
+            Pattern::parse(word, &|_| true).map_err(|error| format!("`{word}`: {}", error.message))
+        })
         .collect()
 }
 

@@ -279,7 +279,7 @@ mod tests {
     fn what_is_not_utf8_fits_nothing() {
         let mut lines = Lines::default();
         lines.feed(b"\xff\xfe\n");
-        let any = Pattern::parse("[..]").unwrap();
+        let any = pattern("[..]");
         let verdict = lines.next(&any, &Names::new());
         let text = r"\xff\xfe".to_owned();
         assert_eq!(verdict, Verdict::Differs { text, at: 0, utf8: false });
@@ -317,6 +317,10 @@ mod tests {
         assert_eq!(judge(lines, steps), want);
     }
 
+    fn pattern(source: &str) -> Pattern {
+        Pattern::parse(source, &|_| false).unwrap()
+    }
+
     fn complaint(output: &[u8], steps: &[&str]) -> String {
         let mut lines = Lines::default();
         lines.feed(output);
@@ -326,17 +330,17 @@ mod tests {
     fn judge(mut lines: Lines, steps: &[&str]) -> String {
         let names = Names::new();
         for step in steps.iter().filter_map(|step| step.strip_prefix(">* ")) {
-            lines.add_somewhere(Pattern::parse(step).unwrap());
+            lines.add_somewhere(pattern(step));
         }
         for step in steps {
             if *step == "> ..." {
                 lines.allow_anything();
             } else if let Some(text) = step.strip_prefix(">* ") {
-                if !lines.has_somewhere(&Pattern::parse(text).unwrap(), &names) {
+                if !lines.has_somewhere(&pattern(text), &names) {
                     return format!("{step}: not yet");
                 }
             } else {
-                let pattern = Pattern::parse(step.strip_prefix("> ").unwrap()).unwrap();
+                let pattern = pattern(step.strip_prefix("> ").unwrap());
                 match lines.next(&pattern, &names) {
                     Verdict::Came { .. } => {}
                     Verdict::Differs { text, at, .. } => {

@@ -271,7 +271,7 @@ impl Parser {
         }
         let words = split
             .iter()
-            .map(|word| Pattern::parse(word).map_err(|error| line.pattern(rest, error)))
+            .map(|word| Pattern::parse(word, &|_| true).map_err(|error| line.pattern(rest, error)))
             .collect::<Result<Vec<_>, _>>()?;
         for word in &words {
             self.names_known(line, rest, word)?;
@@ -303,12 +303,13 @@ impl Parser {
         mark: &str,
         rest: &str,
     ) -> Result<Action, ParseError> {
-        let pattern = || Pattern::parse(rest).map_err(|error| line.pattern(rest, error));
+        let known = |name: &str| self.is_known(name);
+        let pattern = Pattern::parse(rest, &known).map_err(|error| line.pattern(rest, error));
         Ok(match mark {
             "<EOF" => Action::CloseInput(who),
             "^C" => Action::Interrupt(who),
             "<" => {
-                let text = pattern()?;
+                let text = pattern?;
                 self.names_known(line, rest, &text)?;
                 Action::Type(who, text)
             }
@@ -317,12 +318,12 @@ impl Parser {
                 if rest == "..." {
                     return Ok(Action::AnyLines(who, stream));
                 }
-                let line = pattern()?;
+                let line = pattern?;
                 self.names.extend(line.names().map(str::to_owned));
                 Action::Expect(who, stream, line)
             }
             ">*" => {
-                let text = pattern()?;
+                let text = pattern?;
                 self.names_known(line, rest, &text)?;
                 if text.is_only_wildcards() {
                     let help = "say what is certain of the line";
@@ -344,13 +345,18 @@ impl Parser {
 
     /// Whether all names in `pattern` stand for something by now.
     fn names_known(&self, line: Line<'_>, rest: &str, pattern: &Pattern) -> Result<(), ParseError> {
-        let known = |name: &str| RESERVED.contains(&name) || self.names.iter().any(|n| n == name);
-        let Some(unknown) = pattern.names().find(|name| !known(name)) else { return Ok(()) };
+        let Some(unknown) = pattern.names().find(|name| !self.is_known(name)) else {
+            return Ok(());
+        };
         let written = format!("{{{unknown}}}");
         let before = rest.find(&written).map_or(0, |at| rest[..at].chars().count());
         let message = format!("`{written}` stands for nothing yet");
         let help = format!("capture it in a `>` line further up: server > … {written}");
         Err(line.at(line.column_of(rest) + before, &written, &message, &help))
+    }
+
+    fn is_known(&self, name: &str) -> bool {
+        RESERVED.contains(&name) || self.names.iter().any(|known| known == name)
     }
 
     fn finish(self) -> Result<Transcript, ParseError> {
@@ -522,7 +528,7 @@ mod tests {
                     ann   > on {at}\nann   < {at}\nann   <EOF\nann   ! oops\nann   > ...\nann   >* far\n\
                     ann   ^C\nann   = 130\nsame a.txt b.txt\ncable ~ loss=30%\ncable > lost 2\n";
         let transcript = Transcript::parse(text).unwrap();
-        let pattern = |text: &str| Pattern::parse(text).unwrap();
+        let pattern = |text: &str| Pattern::parse(text, &|_| true).unwrap();
         let actions: Vec<Action> = transcript.steps.into_iter().map(|step| step.action).collect();
         assert_eq!(
             actions,
