@@ -11,6 +11,7 @@
 //! ```
 //!
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`address`] → [`ports`] → [`resolve`] → [`layers`].
+//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`]).
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -26,3 +27,5 @@ pub mod ports;
 pub mod resolve;
 
 pub mod layers;
+pub mod life;
+pub mod socket_table;

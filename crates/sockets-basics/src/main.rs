@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use sockets_basics::{address, layers, ports, resolve, tcp_hello, udp_hello};
+use sockets_basics::{life, tcp_hello, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -23,6 +24,7 @@ enum Lesson {
     Ports(ports::Args),
     Resolve(resolve::Args),
     Layers(layers::Args),
+    Life(life::Args),
 }
 
 fn main() -> ExitCode {
@@ -35,5 +37,6 @@ fn main() -> ExitCode {
         Lesson::Ports(args) => ports::run(args),
         Lesson::Resolve(args) => resolve::run(args),
         Lesson::Layers(args) => layers::run(args),
+        Lesson::Life(args) => life::run(args),
     })
 }
