@@ -7,17 +7,16 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
 /// Announces that a server can be reached: `listening on 127.0.0.1:40123`, the first line on
 /// stdout, flushed. Whoever started the server may wait for exactly this line.
 ///
 /// `address` is what `local_addr` says, not what was asked for: after a bind to port 0 only the
-/// system knows which port it gave.
+/// system knows which port it gave. For a Unix socket it is the path of its file.
 ///
 /// # Errors
 /// [`StdoutError`] when stdout cannot be written.
-pub fn ready(address: SocketAddr) -> Result<(), StdoutError> {
+pub fn ready(address: impl fmt::Display) -> Result<(), StdoutError> {
     say_line(format_args!("listening on {address}"))
 }
 

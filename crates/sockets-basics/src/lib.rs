@@ -12,6 +12,8 @@
 //!
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`address`] → [`ports`] → [`resolve`] → [`layers`].
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`]).
+//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`])
+//! → [`unix_hello`].
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -29,3 +31,6 @@ pub mod resolve;
 pub mod layers;
 pub mod life;
 pub mod socket_table;
+
+#[cfg_attr(not(unix), path = "unix_hello_elsewhere.rs")]
+pub mod unix_hello;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use sockets_basics::{address, layers, ports, resolve, tcp_hello, udp_hello};
 use sockets_basics::{life, tcp_hello, udp_hello};
+use sockets_basics::{life, tcp_hello, udp_hello, unix_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -25,6 +26,7 @@ enum Lesson {
     Resolve(resolve::Args),
     Layers(layers::Args),
     Life(life::Args),
+    UnixHello(unix_hello::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,5 +40,6 @@ fn main() -> ExitCode {
         Lesson::Resolve(args) => resolve::run(args),
         Lesson::Layers(args) => layers::run(args),
         Lesson::Life(args) => life::run(args),
+        Lesson::UnixHello(args) => unix_hello::run(args),
     })
 }
