@@ -13,7 +13,7 @@
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`address`] → [`ports`] → [`resolve`] → [`layers`].
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`]).
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`])
-//! → [`unix_hello`].
+//! → [`unix_hello`] → [`reuse_addr`].
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -34,3 +34,5 @@ pub mod socket_table;
 
 #[cfg_attr(not(unix), path = "unix_hello_elsewhere.rs")]
 pub mod unix_hello;
+
+pub mod reuse_addr;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use sockets_basics::{address, layers, ports, resolve, tcp_hello, udp_hello};
 use sockets_basics::{life, tcp_hello, udp_hello};
 use sockets_basics::{life, tcp_hello, udp_hello, unix_hello};
+use sockets_basics::{life, reuse_addr, tcp_hello, udp_hello, unix_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -27,6 +28,7 @@ enum Lesson {
     Layers(layers::Args),
     Life(life::Args),
     UnixHello(unix_hello::Args),
+    ReuseAddr(reuse_addr::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,5 +43,6 @@ fn main() -> ExitCode {
         Lesson::Layers(args) => layers::run(args),
         Lesson::Life(args) => life::run(args),
         Lesson::UnixHello(args) => unix_hello::run(args),
+        Lesson::ReuseAddr(args) => reuse_addr::run(args),
     })
 }
