@@ -7,6 +7,7 @@ use sockets_basics::{address, layers, ports, resolve, tcp_hello, udp_hello};
 use sockets_basics::{life, tcp_hello, udp_hello};
 use sockets_basics::{life, tcp_hello, udp_hello, unix_hello};
 use sockets_basics::{life, reuse_addr, tcp_hello, udp_hello, unix_hello};
+use sockets_basics::{families, life, reuse_addr, tcp_hello, udp_hello, unix_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -29,6 +30,7 @@ enum Lesson {
     Life(life::Args),
     UnixHello(unix_hello::Args),
     ReuseAddr(reuse_addr::Args),
+    Families(families::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,5 +46,6 @@ fn main() -> ExitCode {
         Lesson::Life(args) => life::run(args),
         Lesson::UnixHello(args) => unix_hello::run(args),
         Lesson::ReuseAddr(args) => reuse_addr::run(args),
+        Lesson::Families(args) => families::run(args),
     })
 }
