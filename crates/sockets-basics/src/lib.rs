@@ -13,7 +13,7 @@
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`address`] → [`ports`] → [`resolve`] → [`layers`].
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`]).
 //! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`])
-//! → [`unix_hello`] → [`reuse_addr`] → [`families`].
+//! → [`unix_hello`] → [`reuse_addr`] → [`families`] → [`options`].
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -38,3 +38,5 @@ pub mod unix_hello;
 pub mod reuse_addr;
 
 pub mod families;
+
+pub mod options;

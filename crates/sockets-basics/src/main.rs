@@ -8,6 +8,7 @@ use sockets_basics::{life, tcp_hello, udp_hello};
 use sockets_basics::{life, tcp_hello, udp_hello, unix_hello};
 use sockets_basics::{life, reuse_addr, tcp_hello, udp_hello, unix_hello};
 use sockets_basics::{families, life, reuse_addr, tcp_hello, udp_hello, unix_hello};
+use sockets_basics::{families, life, options, reuse_addr, tcp_hello, udp_hello, unix_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -31,6 +32,7 @@ enum Lesson {
     UnixHello(unix_hello::Args),
     ReuseAddr(reuse_addr::Args),
     Families(families::Args),
+    Options(options::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,5 +49,6 @@ fn main() -> ExitCode {
         Lesson::UnixHello(args) => unix_hello::run(args),
         Lesson::ReuseAddr(args) => reuse_addr::run(args),
         Lesson::Families(args) => families::run(args),
+        Lesson::Options(args) => options::run(args),
     })
 }
