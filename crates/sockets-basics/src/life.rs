@@ -17,8 +17,8 @@
 //! microseconds. Two that wait for the peer's acknowledgement are held still by a trick: the
 //! peer does not read, its window is full, and the FIN queues behind data that cannot leave.
 //!
-//! System calls: listen(2), connect(2), accept(2), shutdown(2), close(2); tcp(7). The states are
-//! those of RFC 9293 §3.3.2.
+//! System calls: listen(2), connect(2), accept(2), write(2), read(2), shutdown(2), close(2); see
+//! tcp(7). The states are those of RFC 9293 §3.3.2.
 
 use std::fmt;
 use std::fs;
@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use cli::failure::describe;
 use cli::{Advice, Exit, count, escape, say};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use crate::socket_table::{self, Entry, State};
 
@@ -202,11 +202,15 @@ fn small_socket() -> io::Result<Socket> {
 
 /// `TCP_MAXSEG`, tcp(7). The rest of what the handshake agrees on (sequence numbers, window
 /// scale, timestamps, SACK) is not to be had from a socket without `unsafe`.
+#[cfg(unix)]
 fn largest_segment(stream: &TcpStream) -> io::Result<Option<u32>> {
-    #[cfg(unix)]
-    return SockRef::from(stream).tcp_mss().map(Some);
-    #[cfg(not(unix))]
-    return Ok(None);
+    socket2::SockRef::from(stream).tcp_mss().map(Some)
+}
+
+/// socket2 has no such method elsewhere.
+#[cfg(not(unix))]
+fn largest_segment(_stream: &TcpStream) -> io::Result<Option<u32>> {
+    Ok(None)
 }
 
 /// Writes until neither the peer's window nor our own buffer takes another byte, and returns how

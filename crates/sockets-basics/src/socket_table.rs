@@ -4,8 +4,10 @@
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid …
 //!    0: 0100007F:22C2 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0 …
-//!       ────────┬──── ──────┬────── ─┬
-//!        127.0.0.1:8898   0.0.0.0:0  LISTEN
+//!       ▲             ▲             ▲
+//!       │             │             LISTEN
+//!       │             0.0.0.0:0: nobody in particular
+//!       127.0.0.1:8898, the bytes of the address backwards
 //! ```
 //!
 //! The text is parsed here, and read elsewhere: no file, no socket, no clock.
