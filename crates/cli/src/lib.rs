@@ -13,7 +13,7 @@
 //!             └───────────────────────────────────────────────────────┘
 //! ```
 //!
-//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`].
+//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`] → [`shelves`].
 //!
 //! *Left out:* line editing and progress bars; they come with the chapters that need them.
 //! On Windows [`Stop`] does nothing: Ctrl-C ends a program the system's way.
@@ -23,6 +23,7 @@ pub mod escape;
 pub mod failure;
 pub mod input;
 pub mod output;
+pub mod shelves;
 pub mod stop;
 
 pub use color::ColorArgs;
@@ -30,4 +31,5 @@ pub use escape::escape;
 pub use failure::{Advice, Exit, run};
 pub use input::ask;
 pub use output::{count, ready};
+pub use shelves::{Shelves, shelve};
 pub use stop::Stop;

@@ -10,10 +10,13 @@
 //!    an address finds the machine, a port finds the socket on it
 //! ```
 //!
-//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`address`] → [`ports`] → [`resolve`] → [`layers`].
-//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`]).
-//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`life`] (with [`socket_table`])
-//! → [`unix_hello`] → [`reuse_addr`] → [`families`] → [`options`].
+//! *Read*, on three shelves:
+//!
+//! - First hour: [`tcp_hello`] → [`udp_hello`].
+//! - Under the lid: [`address`] → [`ports`] → [`resolve`] → [`layers`] → [`life`].
+//! - Corners: [`unix_hello`] → [`reuse_addr`] → [`families`] → [`options`].
+//!
+//! [`socket_table`] reads the system's table of sockets, for `ports` and `life`.
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -21,22 +24,23 @@
 //! *Left out:* more than one client at a time (chapter 2 does it with datagrams, chapter 4 with
 //! connections), and messages longer than one read (chapter 5).
 
+// First hour.
 pub mod tcp_hello;
 pub mod udp_hello;
 
+// Under the lid.
 pub mod address;
 pub mod ports;
 pub mod resolve;
-
 pub mod layers;
 pub mod life;
-pub mod socket_table;
 
+// Corners.
 #[cfg_attr(not(unix), path = "unix_hello_elsewhere.rs")]
 pub mod unix_hello;
-
 pub mod reuse_addr;
-
 pub mod families;
-
 pub mod options;
+
+// What `ports` and `life` share.
+pub mod socket_table;

@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use sockets_basics::{address, layers, ports, resolve, tcp_hello, udp_hello};
-use sockets_basics::{life, tcp_hello, udp_hello};
-use sockets_basics::{life, tcp_hello, udp_hello, unix_hello};
-use sockets_basics::{life, reuse_addr, tcp_hello, udp_hello, unix_hello};
-use sockets_basics::{families, life, reuse_addr, tcp_hello, udp_hello, unix_hello};
-use sockets_basics::{families, life, options, reuse_addr, tcp_hello, udp_hello, unix_hello};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use sockets_basics::{
+    address, families, layers, life, options, ports, resolve, reuse_addr, tcp_hello, udp_hello,
+    unix_hello,
+};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -20,15 +18,24 @@ struct Program {
     color: cli::ColorArgs,
 }
 
+const SHELVES: cli::Shelves = &[
+    ("First hour", &["tcp-hello", "udp-hello"]),
+    ("Under the lid", &["address", "ports", "resolve", "layers", "life"]),
+    ("Corners", &["unix-hello", "reuse-addr", "families", "options"]),
+];
+
 #[derive(Subcommand)]
 enum Lesson {
+    // First hour.
     TcpHello(tcp_hello::Args),
     UdpHello(udp_hello::Args),
+    // Under the lid.
     Address(address::Args),
     Ports(ports::Args),
     Resolve(resolve::Args),
     Layers(layers::Args),
     Life(life::Args),
+    // Corners.
     UnixHello(unix_hello::Args),
     ReuseAddr(reuse_addr::Args),
     Families(families::Args),
@@ -36,7 +43,8 @@ enum Lesson {
 }
 
 fn main() -> ExitCode {
-    let program = Program::parse();
+    let matches = cli::shelve(Program::command(), SHELVES).get_matches();
+    let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program.color.apply();
     cli::run(|| match program.lesson {
         Lesson::TcpHello(args) => tcp_hello::run(args),
