@@ -17,6 +17,7 @@
 //! - Corners: [`unix_hello`] → [`reuse_addr`] → [`families`] → [`options`].
 //!
 //! [`socket_table`] reads the system's table of sockets, for `ports` and `life`.
+//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`phone`] → [`time_sync`] → [`http_hello`] → [`timeouts`].
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -44,3 +45,4 @@ pub mod options;
 
 // What `ports` and `life` share.
 pub mod socket_table;
+pub mod phone;

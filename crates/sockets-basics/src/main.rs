@@ -7,6 +7,8 @@ use sockets_basics::{
     address, families, layers, life, options, ports, resolve, reuse_addr, tcp_hello, udp_hello,
     unix_hello,
 };
+use clap::{Parser, Subcommand};
+use sockets_basics::{phone, tcp_hello, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -40,6 +42,7 @@ enum Lesson {
     ReuseAddr(reuse_addr::Args),
     Families(families::Args),
     Options(options::Args),
+    Phone(phone::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,5 +61,6 @@ fn main() -> ExitCode {
         Lesson::ReuseAddr(args) => reuse_addr::run(args),
         Lesson::Families(args) => families::run(args),
         Lesson::Options(args) => options::run(args),
+        Lesson::Phone(args) => phone::run(args),
     })
 }
