@@ -14,6 +14,8 @@
 //! ```
 //!
 //! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`] → [`shelves`].
+//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`] →
+//! [`period`].
 //!
 //! *Left out:* line editing and progress bars; they come with the chapters that need them.
 //! On Windows [`Stop`] does nothing: Ctrl-C ends a program the system's way.
@@ -24,6 +26,7 @@ pub mod failure;
 pub mod input;
 pub mod output;
 pub mod shelves;
+pub mod period;
 pub mod stop;
 
 pub use color::ColorArgs;
@@ -32,4 +35,5 @@ pub use failure::{Advice, Exit, run};
 pub use input::ask;
 pub use output::{count, ready};
 pub use shelves::{Shelves, shelve};
+pub use period::Period;
 pub use stop::Stop;

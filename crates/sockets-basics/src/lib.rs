@@ -46,3 +46,4 @@ pub mod options;
 // What `ports` and `life` share.
 pub mod socket_table;
 pub mod phone;
+pub mod time_sync;

@@ -8,7 +8,7 @@ use sockets_basics::{
     unix_hello,
 };
 use clap::{Parser, Subcommand};
-use sockets_basics::{phone, tcp_hello, udp_hello};
+use sockets_basics::{phone, tcp_hello, time_sync, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -43,6 +43,7 @@ enum Lesson {
     Families(families::Args),
     Options(options::Args),
     Phone(phone::Args),
+    TimeSync(time_sync::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,5 +63,6 @@ fn main() -> ExitCode {
         Lesson::Families(args) => families::run(args),
         Lesson::Options(args) => options::run(args),
         Lesson::Phone(args) => phone::run(args),
+        Lesson::TimeSync(args) => time_sync::run(args),
     })
 }

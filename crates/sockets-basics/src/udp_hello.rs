@@ -101,7 +101,7 @@ fn client(server: SocketAddr, message: &str) -> anyhow::Result<()> {
 
 /// Any address of this machine, any port, in the family of `peer`: an IPv4 socket cannot send to
 /// an IPv6 address.
-fn any_address_like(peer: SocketAddr) -> SocketAddr {
+pub(crate) fn any_address_like(peer: SocketAddr) -> SocketAddr {
     match peer {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
