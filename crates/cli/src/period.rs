@@ -48,7 +48,9 @@ impl fmt::Display for Period {
     /// In the longest unit that needs no fraction: `10 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        let fits = |(_, millis_per_unit): &&(&str, u64)| millis.is_multiple_of(u128::from(*millis_per_unit));
+        let fits = |(_, millis_per_unit): &&(&str, u64)| {
+            millis.is_multiple_of(u128::from(*millis_per_unit))
+        };
         let (unit, millis_per_unit) = UNITS.iter().find(fits).unwrap_or(&("ms", 1));
         write!(f, "{} {unit}", millis / u128::from(*millis_per_unit))
     }

@@ -47,3 +47,4 @@ pub mod options;
 pub mod socket_table;
 pub mod phone;
 pub mod time_sync;
+pub mod timeouts;

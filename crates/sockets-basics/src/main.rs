@@ -8,7 +8,7 @@ use sockets_basics::{
     unix_hello,
 };
 use clap::{Parser, Subcommand};
-use sockets_basics::{phone, tcp_hello, time_sync, udp_hello};
+use sockets_basics::{phone, tcp_hello, time_sync, timeouts, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -44,6 +44,7 @@ enum Lesson {
     Options(options::Args),
     Phone(phone::Args),
     TimeSync(time_sync::Args),
+    Timeouts(timeouts::Args),
 }
 
 fn main() -> ExitCode {
@@ -64,5 +65,6 @@ fn main() -> ExitCode {
         Lesson::Options(args) => options::run(args),
         Lesson::Phone(args) => phone::run(args),
         Lesson::TimeSync(args) => time_sync::run(args),
+        Lesson::Timeouts(args) => timeouts::run(args),
     })
 }

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn no_format_makes_the_server_hold_much() {
+    fn no_format_gets_an_answer_longer_than_the_limit() {
         // Padding is what makes a few bytes long; a number of digits asks for it.
         for format in ["%255Y", "%20d", "%9f", "%A", "%Q"] {
             let formats = format.repeat(FORMAT_LEN_MAX / format.len());
