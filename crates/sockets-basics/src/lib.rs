@@ -47,4 +47,5 @@ pub mod options;
 pub mod socket_table;
 pub mod phone;
 pub mod time_sync;
+pub mod http_hello;
 pub mod timeouts;

@@ -8,7 +8,7 @@ use sockets_basics::{
     unix_hello,
 };
 use clap::{Parser, Subcommand};
-use sockets_basics::{phone, tcp_hello, time_sync, timeouts, udp_hello};
+use sockets_basics::{http_hello, phone, tcp_hello, time_sync, timeouts, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -44,6 +44,7 @@ enum Lesson {
     Options(options::Args),
     Phone(phone::Args),
     TimeSync(time_sync::Args),
+    HttpHello(http_hello::Args),
     Timeouts(timeouts::Args),
 }
 
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         Lesson::Options(args) => options::run(args),
         Lesson::Phone(args) => phone::run(args),
         Lesson::TimeSync(args) => time_sync::run(args),
+        Lesson::HttpHello(args) => http_hello::run(args),
         Lesson::Timeouts(args) => timeouts::run(args),
     })
 }
