@@ -73,7 +73,7 @@ enum Role {
     },
     /// Fetches a page and shows it as text
     Client {
-        /// What to fetch: http://HOST[:PORT][/PATH]
+        /// What to fetch, as http://HOST:PORT/PATH; without a port it is 80
         #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080/")]
         url: Url,
         /// More paths to fetch from the same server
