@@ -13,27 +13,26 @@
 //!             └───────────────────────────────────────────────────────┘
 //! ```
 //!
-//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`] → [`shelves`].
-//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`] →
-//! [`period`].
+//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`] → [`period`]
+//! → [`shelves`].
 //!
 //! *Left out:* line editing and progress bars; they come with the chapters that need them.
 //! On Windows [`Stop`] does nothing: Ctrl-C ends a program the system's way.
 
-pub mod color;
+pub mod output;
 pub mod escape;
 pub mod failure;
-pub mod input;
-pub mod output;
-pub mod shelves;
-pub mod period;
 pub mod stop;
+pub mod input;
+pub mod color;
+pub mod period;
+pub mod shelves;
 
 pub use color::ColorArgs;
 pub use escape::escape;
 pub use failure::{Advice, Exit, run};
 pub use input::ask;
 pub use output::{count, ready};
-pub use shelves::{Shelves, shelve};
 pub use period::Period;
+pub use shelves::{Shelves, shelve};
 pub use stop::Stop;

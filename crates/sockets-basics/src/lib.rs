@@ -12,12 +12,11 @@
 //!
 //! *Read*, on three shelves:
 //!
-//! - First hour: [`tcp_hello`] → [`udp_hello`].
+//! - First hour: [`tcp_hello`] → [`udp_hello`] → [`phone`] → [`time_sync`] → [`http_hello`].
 //! - Under the lid: [`address`] → [`ports`] → [`resolve`] → [`layers`] → [`life`].
-//! - Corners: [`unix_hello`] → [`reuse_addr`] → [`families`] → [`options`].
+//! - Corners: [`unix_hello`] → [`timeouts`] → [`reuse_addr`] → [`families`] → [`options`].
 //!
 //! [`socket_table`] reads the system's table of sockets, for `ports` and `life`.
-//! *Read:* [`tcp_hello`] → [`udp_hello`] → [`phone`] → [`time_sync`] → [`http_hello`] → [`timeouts`].
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -28,6 +27,9 @@
 // First hour.
 pub mod tcp_hello;
 pub mod udp_hello;
+pub mod phone;
+pub mod time_sync;
+pub mod http_hello;
 
 // Under the lid.
 pub mod address;
@@ -39,13 +41,10 @@ pub mod life;
 // Corners.
 #[cfg_attr(not(unix), path = "unix_hello_elsewhere.rs")]
 pub mod unix_hello;
+pub mod timeouts;
 pub mod reuse_addr;
 pub mod families;
 pub mod options;
 
 // What `ports` and `life` share.
 pub mod socket_table;
-pub mod phone;
-pub mod time_sync;
-pub mod http_hello;
-pub mod timeouts;

@@ -4,11 +4,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use sockets_basics::{
-    address, families, layers, life, options, ports, resolve, reuse_addr, tcp_hello, udp_hello,
-    unix_hello,
+    address, families, http_hello, layers, life, options, phone, ports, resolve, reuse_addr,
+    tcp_hello, time_sync, timeouts, udp_hello, unix_hello,
 };
-use clap::{Parser, Subcommand};
-use sockets_basics::{http_hello, phone, tcp_hello, time_sync, timeouts, udp_hello};
 
 /// Chapter 1: what an address, a port, a socket and a connection are.
 #[derive(Parser)]
@@ -21,9 +19,9 @@ struct Program {
 }
 
 const SHELVES: cli::Shelves = &[
-    ("First hour", &["tcp-hello", "udp-hello"]),
+    ("First hour", &["tcp-hello", "udp-hello", "phone", "time-sync", "http-hello"]),
     ("Under the lid", &["address", "ports", "resolve", "layers", "life"]),
-    ("Corners", &["unix-hello", "reuse-addr", "families", "options"]),
+    ("Corners", &["unix-hello", "timeouts", "reuse-addr", "families", "options"]),
 ];
 
 #[derive(Subcommand)]
@@ -31,6 +29,9 @@ enum Lesson {
     // First hour.
     TcpHello(tcp_hello::Args),
     UdpHello(udp_hello::Args),
+    Phone(phone::Args),
+    TimeSync(time_sync::Args),
+    HttpHello(http_hello::Args),
     // Under the lid.
     Address(address::Args),
     Ports(ports::Args),
@@ -39,13 +40,10 @@ enum Lesson {
     Life(life::Args),
     // Corners.
     UnixHello(unix_hello::Args),
+    Timeouts(timeouts::Args),
     ReuseAddr(reuse_addr::Args),
     Families(families::Args),
     Options(options::Args),
-    Phone(phone::Args),
-    TimeSync(time_sync::Args),
-    HttpHello(http_hello::Args),
-    Timeouts(timeouts::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,18 +53,18 @@ fn main() -> ExitCode {
     cli::run(|| match program.lesson {
         Lesson::TcpHello(args) => tcp_hello::run(args),
         Lesson::UdpHello(args) => udp_hello::run(args),
+        Lesson::Phone(args) => phone::run(args),
+        Lesson::TimeSync(args) => time_sync::run(args),
+        Lesson::HttpHello(args) => http_hello::run(args),
         Lesson::Address(args) => address::run(args),
         Lesson::Ports(args) => ports::run(args),
         Lesson::Resolve(args) => resolve::run(args),
         Lesson::Layers(args) => layers::run(args),
         Lesson::Life(args) => life::run(args),
         Lesson::UnixHello(args) => unix_hello::run(args),
+        Lesson::Timeouts(args) => timeouts::run(args),
         Lesson::ReuseAddr(args) => reuse_addr::run(args),
         Lesson::Families(args) => families::run(args),
         Lesson::Options(args) => options::run(args),
-        Lesson::Phone(args) => phone::run(args),
-        Lesson::TimeSync(args) => time_sync::run(args),
-        Lesson::HttpHello(args) => http_hello::run(args),
-        Lesson::Timeouts(args) => timeouts::run(args),
     })
 }
