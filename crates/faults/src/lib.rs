@@ -1,0 +1,1 @@
+//! What a bad network does to datagrams and streams, as pure decisions.
