@@ -5,8 +5,16 @@ use clap::{Args, ValueEnum};
 /// The `--color` flag of every program here.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ColorArgs {
-    /// When to use colours: by itself on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    /// Colours: auto (a terminal without NO_COLOR), always, never
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = When::Auto,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     color: When,
 }
 

@@ -85,7 +85,9 @@ impl<T, E: Into<anyhow::Error>> Advice<T> for Result<T, E> {
 #[must_use]
 pub fn describe(error: &io::Error) -> String {
     let text = error.to_string();
-    match errno_name(error.kind()) {
+    // EPERM shares its kind with EACCES; its number, 1, is the same on every Unix.
+    let is_eperm = cfg!(unix) && error.raw_os_error() == Some(1);
+    match errno_name(error.kind()).map(|name| if is_eperm { "EPERM" } else { name }) {
         Some(name) => text.replacen("(os error", &format!("({name}, os error"), 1),
         None => text,
     }
@@ -190,6 +192,10 @@ fn usual_hint(kind: io::ErrorKind) -> Option<&'static str> {
         io::ErrorKind::ConnectionReset => {
             "the other end closed the connection before it had read everything, or it crashed"
         }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need privileges on most systems: take a higher one, such as 8080; \
+             a file needs its owner's leave"
+        }
         io::ErrorKind::BrokenPipe => "the other end has closed the connection",
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             "this machine knows no way to that address; look at the address, then at the network"
@@ -217,7 +223,6 @@ fn errno_name(kind: io::ErrorKind) -> Option<&'static str> {
         io::ErrorKind::NetworkUnreachable => "ENETUNREACH",
         io::ErrorKind::NotConnected => "ENOTCONN",
         io::ErrorKind::NotFound => "ENOENT",
-        // EPERM has the same kind; only EACCES comes from bind(2) and connect(2).
         io::ErrorKind::PermissionDenied => "EACCES",
         io::ErrorKind::TimedOut => "ETIMEDOUT",
         io::ErrorKind::WouldBlock => "EAGAIN",

@@ -13,7 +13,7 @@
 //!             └───────────────────────────────────────────────────────┘
 //! ```
 //!
-//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`color`] → [`period`]
+//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`address`](mod@address) → [`color`] → [`period`]
 //! → [`shelves`].
 //!
 //! *Left out:* line editing and progress bars; they come with the chapters that need them.
@@ -24,10 +24,12 @@ pub mod escape;
 pub mod failure;
 pub mod stop;
 pub mod input;
+pub mod address;
 pub mod color;
 pub mod period;
 pub mod shelves;
 
+pub use address::address;
 pub use color::ColorArgs;
 pub use escape::escape;
 pub use failure::{Advice, Exit, run};

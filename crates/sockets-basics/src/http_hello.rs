@@ -62,7 +62,7 @@ enum Role {
     /// Serves one page with a picture to browsers
     Server {
         /// Address to listen on; port 0 takes any free one
-        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+        #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:8080")]
         bind: SocketAddr,
         /// Answer more than one request on a connection
         #[arg(long)]

@@ -16,7 +16,8 @@
 //! - Under the lid: [`address`] → [`ports`] → [`resolve`] → [`layers`] → [`life`].
 //! - Corners: [`unix_hello`] → [`timeouts`] → [`reuse_addr`] → [`families`] → [`options`].
 //!
-//! [`socket_table`] reads the system's table of sockets, for `ports` and `life`.
+//! Beside them: [`socket_table`] reads the system's table of sockets for `ports` and `life`,
+//! [`message`] is what the hello lessons say.
 //!
 //! *Run:* `cargo xtask demo sockets-basics`, or in two terminals
 //! `cargo run -q -p sockets-basics -- tcp-hello server` and the same with `client`.
@@ -48,3 +49,6 @@ pub mod options;
 
 // What `ports` and `life` share.
 pub mod socket_table;
+
+// What the hello lessons share.
+pub mod message;

@@ -20,7 +20,6 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -28,8 +27,7 @@ use cli::failure::describe;
 use cli::{Stop, count, escape, note, say};
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// The most that one `recv` takes, as in the tutorial.
-const MESSAGE_LEN_MAX: usize = 1024;
+use crate::message::{MESSAGE_LEN_MAX, Message};
 
 /// How many callers may wait for `accept`, as in the tutorial's `listen(5)`.
 const BACKLOG: i32 = 5;
@@ -49,13 +47,13 @@ enum Role {
     /// Takes one call, answers in capitals, and hangs up
     Server {
         /// The number: address to listen on; port 0 takes any free one
-        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9000")]
+        #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9000")]
         bind: SocketAddr,
     },
     /// Calls the server, says something and shows the answer
     Client {
         /// The number to dial
-        #[arg(value_name = "IP:PORT", default_value = "127.0.0.1:9000")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9000")]
         server: SocketAddr,
         /// What to say
         #[arg(long, value_name = "TEXT", default_value = "dream is handsome")]
@@ -74,33 +72,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Role::Server { bind } => server(bind),
         Role::Client { server, message } => client(server, &message),
         Role::WrongNumbers => wrong_numbers(),
-    }
-}
-
-/// Something that can be said in one breath: not nothing, and no more than one `recv` takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Message(String);
-
-/// Why a text is no [`Message`].
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum MessageError {
-    /// Sending no bytes sends nothing at all, and the other end waits for ever.
-    #[error("an empty message is never heard: sending 0 bytes sends nothing")]
-    Empty,
-    /// The server hears one `recv`, then hangs up.
-    #[error("{0} bytes are more than the server hears at once, {MESSAGE_LEN_MAX}")]
-    TooLong(usize),
-}
-
-impl FromStr for Message {
-    type Err = MessageError;
-
-    fn from_str(text: &str) -> Result<Self, MessageError> {
-        match text.len() {
-            0 => Err(MessageError::Empty),
-            1..=MESSAGE_LEN_MAX => Ok(Self(text.to_owned())),
-            len => Err(MessageError::TooLong(len)),
-        }
     }
 }
 
@@ -152,7 +123,7 @@ fn client(server: SocketAddr, message: &Message) -> anyhow::Result<()> {
     let mut call = TcpStream::from(telephone);
 
     step("send", "speak");
-    let words = message.0.as_bytes();
+    let words = message.as_bytes();
     call.write_all(words).with_context(|| format!("cannot speak to {server}"))?;
     say!("said {}: {}", count(words.len(), "byte"), escape(words))?;
 
@@ -305,17 +276,6 @@ mod tests {
             assert_eq!(in_capitals(words.as_bytes()), capitals.as_bytes());
         }
         assert_eq!(in_capitals(b"\xffa\xe9"), b"\xffA\xe9");
-    }
-
-    #[test]
-    fn a_message_is_not_empty_and_fits_one_recv() {
-        let text = |len| "x".repeat(len);
-        assert_eq!("".parse::<Message>(), Err(MessageError::Empty));
-        assert_eq!(text(1).parse(), Ok(Message(text(1))));
-        assert_eq!(text(1024).parse(), Ok(Message(text(1024))));
-        assert_eq!(text(1025).parse::<Message>(), Err(MessageError::TooLong(1025)));
-        // Bytes count, not characters.
-        assert_eq!("爱".repeat(342).parse::<Message>(), Err(MessageError::TooLong(1026)));
     }
 
     #[test]

@@ -20,10 +20,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use cli::{Stop, count, escape, say};
+use cli::{Stop, count, escape, note, say};
 
-/// The most that one read takes, as in the tutorial's `recv(1024)`.
-const MESSAGE_LEN_MAX: usize = 1024;
+use crate::message::{MESSAGE_LEN_MAX, Message};
 
 /// A peer that says nothing must not hold us for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,17 +39,17 @@ enum Role {
     /// Waits for one client, answers "hi", and ends
     Server {
         /// Address to listen on; port 0 takes any free one
-        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8898")]
+        #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:8898")]
         bind: SocketAddr,
     },
     /// Says something to the server and shows the answer
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", default_value = "127.0.0.1:8898")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:8898")]
         server: SocketAddr,
         /// What to say
         #[arg(long, value_name = "TEXT", default_value = "hello!")]
-        message: String,
+        message: Message,
     },
 }
 
@@ -89,7 +88,7 @@ fn server(bind: SocketAddr) -> anyhow::Result<()> {
 // ANCHOR_END: server
 
 // ANCHOR: client
-fn client(server: SocketAddr, message: &str) -> anyhow::Result<()> {
+fn client(server: SocketAddr, message: &Message) -> anyhow::Result<()> {
     // No bind: the system picks a free port for this end.
     let mut connection =
         TcpStream::connect(server).with_context(|| format!("cannot connect to {server}"))?;
@@ -115,6 +114,9 @@ fn read_once(connection: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
     if len == 0 {
         // read(2) returns 0 at the end of the stream: the peer has closed its end.
         bail!("the connection was closed before anything was said");
+    }
+    if len == MESSAGE_LEN_MAX {
+        note!("one read takes at most {MESSAGE_LEN_MAX} bytes; if more was said, it is not heard");
     }
     message.truncate(len);
     Ok(message)

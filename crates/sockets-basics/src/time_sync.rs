@@ -54,13 +54,13 @@ enum Role {
     /// Answers every strftime format with the local time
     Server {
         /// Address to receive on; port 0 takes any free one
-        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+        #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9090")]
         bind: SocketAddr,
     },
     /// Asks for the time again and again
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9090")]
         server: SocketAddr,
         /// The form of the answer; without it, a line of stdin, or else '%Y-%m-%d %H:%M:%S'
         #[arg(long, value_name = "STRFTIME")]

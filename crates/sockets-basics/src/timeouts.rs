@@ -44,7 +44,7 @@ enum Role {
     /// Chats with one client; what you type is the answer
     Server {
         /// Address to listen on; port 0 takes any free one
-        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8888")]
+        #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:8888")]
         bind: SocketAddr,
         /// How long to wait for a client
         #[arg(long, value_name = "PERIOD", default_value = "10s")]
@@ -56,7 +56,7 @@ enum Role {
     /// Chats with the server; `bye`, or the end of input, ends it
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", default_value = "127.0.0.1:8888")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:8888")]
         server: SocketAddr,
         /// How long to wait for the connection
         #[arg(long, value_name = "PERIOD", default_value = "10s")]

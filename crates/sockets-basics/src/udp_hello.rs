@@ -15,7 +15,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::Context;
-use cli::{Advice, Stop, count, escape, say};
+use cli::{Advice, Stop, count, escape, note, say};
 
 /// The most that one receive takes, as in the tutorial's `recvfrom(1024)`. What is longer is cut
 /// off and lost.
@@ -36,13 +36,13 @@ enum Role {
     /// Waits for one datagram, answers "hi", and ends
     Server {
         /// Address to receive on; port 0 takes any free one
-        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9000")]
+        #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9000")]
         bind: SocketAddr,
     },
     /// Sends one datagram and shows the answer
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", default_value = "127.0.0.1:9000")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9000")]
         server: SocketAddr,
         /// What to say
         #[arg(long, value_name = "TEXT", default_value = "hello")]
@@ -69,6 +69,9 @@ fn server(bind: SocketAddr) -> anyhow::Result<()> {
 
     let mut datagram = [0; DATAGRAM_LEN_MAX];
     let (len, client) = socket.recv_from(&mut datagram).context("cannot receive")?;
+    if len == DATAGRAM_LEN_MAX {
+        note!("one receive takes at most {DATAGRAM_LEN_MAX} bytes; what was longer is cut off");
+    }
     let question = &datagram[..len];
     say!("received {} from {client}: {}", count(len, "byte"), escape(question))?;
 

@@ -27,8 +27,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use cli::{Advice, Stop, count, escape, note, say};
 
-/// The most that one read takes, as in the tutorial's `recv(1024)`.
-const MESSAGE_LEN_MAX: usize = 1024;
+use crate::message::{MESSAGE_LEN_MAX, Message};
 
 /// A peer that says nothing must not hold us for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -61,7 +60,7 @@ enum Role {
         path: PathBuf,
         /// What to say
         #[arg(long, value_name = "TEXT", default_value = "hello!")]
-        message: String,
+        message: Message,
     },
 }
 
@@ -106,7 +105,7 @@ fn server(path: PathBuf, replace: bool, leave: bool) -> anyhow::Result<()> {
 // ANCHOR_END: server
 
 // ANCHOR: client
-fn client(path: &Path, message: &str) -> anyhow::Result<()> {
+fn client(path: &Path, message: &Message) -> anyhow::Result<()> {
     let mut connection = connect(path)?;
     say!("connected: {}", path.display())?;
 
