@@ -36,6 +36,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow, bail};
 use cli::{Advice, count, note, say};
 
+use crate::demo::{self, engine::Outcome};
 use crate::workspace;
 
 /// The pages, from the root.
@@ -120,11 +121,18 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if serve { serve::run(root, bind, start) } else { Ok(()) }
 }
 
-/// The sessions that differ from what the programs say today.
-///
-/// Simplified: none. The demo runner knows, and is asked here once it can answer.
-fn sessions_out_of_date(_root: &Path) -> anyhow::Result<Vec<Problem>> {
-    Ok(Vec::new())
+/// The sessions that differ from what the programs say today: every lesson is replayed.
+fn sessions_out_of_date(root: &Path) -> anyhow::Result<Vec<Problem>> {
+    let replayed = demo::replay_all()?;
+    Ok(replayed
+        .into_iter()
+        .filter_map(|(transcript, outcome)| {
+            let Outcome::Failed(failure) = outcome else { return None };
+            let file = transcript.strip_prefix(root).unwrap_or(&transcript).to_owned();
+            let what = format!("the session is out of date: {}", failure.headline());
+            Some(Problem::new(file, None, what))
+        })
+        .collect())
 }
 
 /// What came of building the book.

@@ -310,6 +310,19 @@ pub fn build(packages: &[String], quiet: bool) -> anyhow::Result<Binaries> {
     Ok(binaries)
 }
 
+/// Replays every lesson in silence: where its transcript is, and how it ended.
+///
+/// # Errors
+/// When the programs cannot be built, or a transcript cannot be read.
+pub fn replay_all() -> anyhow::Result<Vec<(PathBuf, Outcome)>> {
+    let args = Args { quiet: true, repeat: 1, ..Args::default() };
+    let plan = Plan::make(&args, workspace::root())?;
+    let demos = plan.load()?;
+    let report = build_and_run(&plan, &demos, &args)?;
+    let outcomes = report.results.into_iter().map(|result| result.outcome);
+    Ok(demos.into_iter().map(|demo| demo.path).zip(outcomes).collect())
+}
+
 fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<Report> {
     let few = !args.what.is_empty() || args.file.is_some();
     let watched = args.verbose || (few && !args.quiet && args.repeat == 1);

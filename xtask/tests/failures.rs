@@ -171,8 +171,9 @@ again: cargo xtask demo test",
 #[test]
 fn a_program_that_panics() {
     let told = told("ann $ puppet say one panic 'index out of bounds'\nann > one\nann > two");
-    // The thread's number and the line of the source are not the point.
-    assert!(told.starts_with("test.demo:4: ann panicked\n\n  thread 'main'"), "{told}");
+    // The thread's number and the line of the source are not the point, nor is whether the panic
+    // was heard before or after the line on the other pipe.
+    assert!(told.contains(": ann panicked\n\n  thread 'main'"), "{told}");
     assert!(told.contains("\n  index out of bounds\n"), "{told}");
     assert!(told.ends_with("  ann = 101\n\nagain: cargo xtask demo test"), "{told}");
 }

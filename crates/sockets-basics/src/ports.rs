@@ -22,11 +22,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::{Context, bail};
 use cli::{Advice, escape, say};
+
+use crate::socket_table::{self, State};
 
 /// Which ports there are, what they are for, and who listens here now
 #[derive(clap::Args)]
@@ -192,8 +194,7 @@ fn waiting() -> anyhow::Result<Vec<Waiting>> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             read => read.with_context(|| format!("cannot read {file}"))?,
         };
-        let sockets = parse_table(protocol, &text);
-        waiting.extend(sockets.with_context(|| format!("cannot understand {file}"))?);
+        waiting.extend(waiting_in(protocol, &text));
     }
     waiting.sort_by_key(|socket| (socket.address.port(), socket.protocol, socket.address));
     Ok(waiting)
@@ -219,86 +220,19 @@ impl fmt::Display for Protocol {
 struct Waiting {
     protocol: Protocol,
     address: SocketAddr,
-    /// The socket's number, as it appears among a process's open files.
     inode: u64,
 }
 
-/// What is wrong with a table of the kernel's.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum TableError {
-    #[error("line {line} has no column for its {column}")]
-    Missing { line: usize, column: &'static str },
-    #[error("line {line}: {text:?} is not a socket's {column}")]
-    Malformed { line: usize, column: &'static str, text: String },
-}
-
-// ANCHOR: table
-/// Those sockets of the kernel's table that wait to be sent to. The first line is a heading.
-fn parse_table(protocol: Protocol, table: &str) -> Result<Vec<Waiting>, TableError> {
-    // From the kernel's include/net/tcp_states.h. A UDP socket that is connected is in state 01;
-    // one that takes datagrams from anybody counts as closed.
+/// Those sockets of the kernel's table that wait to be sent to.
+fn waiting_in(protocol: Protocol, table: &str) -> impl Iterator<Item = Waiting> {
+    // A UDP socket that is connected counts as established; one that takes datagrams from anybody
+    // counts as closed.
     let waits = match protocol {
-        Protocol::Tcp => 0x0a,
-        Protocol::Udp => 0x07,
+        Protocol::Tcp => State::Listen,
+        Protocol::Udp => State::Close,
     };
-    let mut waiting = Vec::new();
-    for (line, text) in (1..).zip(table.lines()).skip(1) {
-        let row = Row { line, text };
-        let state = row.parse(3, "state", |text| u8::from_str_radix(text, 16).ok())?;
-        if state == waits {
-            let address = row.parse(1, "address", parse_address)?;
-            let inode = row.parse(9, "inode", |text| text.parse().ok())?;
-            waiting.push(Waiting { protocol, address, inode });
-        }
-    }
-    Ok(waiting)
-}
-
-/// `0100007F:22C2` is 127.0.0.1:8898 on a little-endian machine.
-fn parse_address(text: &str) -> Option<SocketAddr> {
-    let (ip, port) = text.split_once(':')?;
-    // The port was turned into a number before it was printed, so it needs no turning.
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let ip = match ip.len() {
-        8 => IpAddr::V4(Ipv4Addr::from(parse_word(ip)?)),
-        32 => {
-            // An IPv6 address is printed as four numbers of four bytes each.
-            let mut octets = [0; 16];
-            for (index, word) in octets.chunks_exact_mut(4).enumerate() {
-                word.copy_from_slice(&parse_word(ip.get(index * 8..index * 8 + 8)?)?);
-            }
-            IpAddr::V6(Ipv6Addr::from(octets))
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-/// The four bytes as they lie in memory, which is network order, of a number that was printed in
-/// this machine's own order.
-fn parse_word(hex: &str) -> Option<[u8; 4]> {
-    Some(u32::from_str_radix(hex, 16).ok()?.to_ne_bytes())
-}
-// ANCHOR_END: table
-
-/// A line of a table, and where it stands.
-struct Row<'a> {
-    line: usize,
-    text: &'a str,
-}
-
-impl Row<'_> {
-    fn parse<T>(
-        &self,
-        index: usize,
-        column: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, TableError> {
-        let line = self.line;
-        let text = self.text.split_whitespace().nth(index);
-        let text = text.ok_or(TableError::Missing { line, column })?;
-        parse(text).ok_or_else(|| TableError::Malformed { line, column, text: text.to_owned() })
-    }
+    let rows = socket_table::parse(table).into_iter().filter(move |row| row.state == waits);
+    rows.map(move |row| Waiting { protocol, address: row.local, inode: row.inode })
 }
 
 /// Which program has each of these sockets. `/proc/PID/fd/N` of a socket is a link to

@@ -1,5 +1,5 @@
-//! The system's table of TCP sockets, as Linux shows it in `/proc/net/tcp` and `/proc/net/tcp6`
-//! (proc(5)); `netstat` reads the same text.
+//! The system's table of sockets, as Linux shows it in `/proc/net/tcp`, `tcp6`, `udp` and `udp6`
+//! (proc_pid_net(5)); `netstat` reads the same text.
 //!
 //! ```text
 //!   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid …
@@ -24,6 +24,8 @@ pub struct Entry {
     pub peer: SocketAddr,
     /// What this end has sent and seen so far.
     pub state: State,
+    /// The socket's number, as it appears among a process's open files; 0 when no process has it.
+    pub inode: u64,
 }
 
 /// The states of RFC 9293 §3.3.2, shown by the names that netstat(8) gives them.
@@ -55,7 +57,8 @@ pub enum State {
     Closing,
 }
 
-/// Reads the rows of `/proc/net/tcp` or `/proc/net/tcp6`. The heading is no row, and a line that
+// ANCHOR: table
+/// Reads the rows of one of the tables. The heading is no row, and a line that
 /// is not understood is passed over: a newer kernel may know states that this table does not.
 #[must_use]
 pub fn parse(text: &str) -> Vec<Entry> {
@@ -69,6 +72,7 @@ fn entry(line: &str) -> Option<Entry> {
         local: address(fields.next()?)?,
         peer: address(fields.next()?)?,
         state: State::from_code(u8::from_str_radix(fields.next()?, 16).ok()?)?,
+        inode: fields.nth(5)?.parse().ok()?,
     })
 }
 
@@ -95,6 +99,7 @@ fn address(field: &str) -> Option<SocketAddr> {
 fn word(hex: &str) -> Option<[u8; 4]> {
     Some(u32::from_str_radix(hex, 16).ok()?.to_ne_bytes())
 }
+// ANCHOR_END: table
 
 impl State {
     /// The numbers of the kernel's `include/net/tcp_states.h`.
@@ -159,9 +164,9 @@ mod tests {
         check(
             TCP,
             &[
-                "127.0.0.1:8898 0.0.0.0:0 LISTEN",
-                "127.0.0.1:50080 127.0.0.1:8898 TIME_WAIT",
-                "192.168.1.15:54321 192.168.1.46:80 ESTABLISHED",
+                "127.0.0.1:8898 0.0.0.0:0 LISTEN 1062",
+                "127.0.0.1:50080 127.0.0.1:8898 TIME_WAIT 0",
+                "192.168.1.15:54321 192.168.1.46:80 ESTABLISHED 80412",
             ],
         );
     }
@@ -172,10 +177,17 @@ mod tests {
         check(
             TCP6,
             &[
-                "[::1]:8080 [::]:0 LISTEN",
-                "[::ffff:127.0.0.1]:8080 [::ffff:127.0.0.1]:41652 CLOSE_WAIT",
+                "[::1]:8080 [::]:0 LISTEN 24013",
+                "[::ffff:127.0.0.1]:8080 [::ffff:127.0.0.1]:41652 CLOSE_WAIT 24020",
             ],
         );
+    }
+
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn each_word_of_an_ipv6_address_is_turned_by_itself() {
+        let got = address("B80D0120000000007856341201000000:0050");
+        assert_eq!(got, Some("[2001:db8::1234:5678:0:1]:80".parse().unwrap()));
     }
 
     #[test]
@@ -185,13 +197,15 @@ mod tests {
             "0:",
             "0: 0100007F:22C2",
             "0: 0100007F:22C2 00000000:0000",
-            "0: 0100007F:22C2 00000000:0000 0Z",
-            "0: 0100007F:22C2 00000000:0000 FF",
-            "0: 0100007F 00000000:0000 0A",
-            "0: 0100007F:22C2F 00000000:0000 0A",
-            "0: 100007F:22C2 00000000:0000 0A",
-            "0: 0000000000000000000000000100000爱:1F90 00000000:0000 0A",
-            "0: 00000000000000000000000001爱爱:1F90 00000000:0000 0A",
+            "0: 0100007F:22C2 00000000:0000 0A 0:0 0:0 0 0 0",
+            "0: 0100007F:22C2 00000000:0000 0A 0:0 0:0 0 0 0 none",
+            "0: 0100007F:22C2 00000000:0000 0Z 0:0 0:0 0 0 0 7",
+            "0: 0100007F:22C2 00000000:0000 FF 0:0 0:0 0 0 0 7",
+            "0: 0100007F 00000000:0000 0A 0:0 0:0 0 0 0 7",
+            "0: 0100007F:22C2F 00000000:0000 0A 0:0 0:0 0 0 0 7",
+            "0: 100007F:22C2 00000000:0000 0A 0:0 0:0 0 0 0 7",
+            "0: 0000000000000000000000000100000爱:1F90 00000000:0000 0A 0:0 0:0 0 0 0 7",
+            "0: 00000000000000000000000001爱爱:1F90 00000000:0000 0A 0:0 0:0 0 0 0 7",
         ] {
             check(line, &[]);
         }
@@ -223,7 +237,7 @@ mod tests {
     fn check(text: &str, want: &[&str]) {
         let got: Vec<_> = parse(text)
             .iter()
-            .map(|entry| format!("{} {} {}", entry.local, entry.peer, entry.state))
+            .map(|row| format!("{} {} {} {}", row.local, row.peer, row.state, row.inode))
             .collect();
         assert_eq!(got, want);
     }

@@ -165,18 +165,24 @@ fn session(program: &Program, words: &[String], help: &str) -> String {
     format!("$ {}\n{}\n", command.join(" "), lines.join("\n"))
 }
 
-/// The names under `Commands:`, without the `help` that clap adds.
+/// The names under `Commands:`, or on the shelves that a chapter has instead, without the `help`
+/// that clap adds.
 fn subcommands(help: &str) -> Vec<String> {
-    help.lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty())
+    let sections = help.lines().skip_while(|line| !line.starts_with("Usage:")).skip(1);
+    let mut in_commands = false;
+    let mut names = Vec::new();
+    for line in sections {
+        if let Some(heading) = line.strip_suffix(':').filter(|line| !line.starts_with(' ')) {
+            in_commands = !matches!(heading, "Options" | "Arguments");
         // What is indented further goes on with the text of the command above.
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
-        .map(str::to_owned)
-        .collect()
+        } else if in_commands && line.starts_with("  ") && !line.starts_with("   ") {
+            names.extend(line.split_whitespace().next().map(str::to_owned));
+        } else if !line.starts_with(' ') && !line.is_empty() {
+            in_commands = false;
+        }
+    }
+    names.retain(|name| name != "help");
+    names
 }
 
 #[cfg(test)]
@@ -189,6 +195,9 @@ mod tests {
     #[test]
     fn the_subcommands_are_those_under_commands() {
         assert_eq!(subcommands(TOP), ["one", "two"]);
+        let shelves = "Usage: x\n\nFirst hour:\n  one  First\n\nCorners:\n  two  Second\n\n\
+                       Options:\n  -h, --help\n\nWatch a lesson: cargo x\n";
+        assert_eq!(subcommands(shelves), ["one", "two"]);
         assert_eq!(subcommands("Usage: x\n\nOptions:\n  -h\n"), [""; 0]);
     }
 
@@ -198,7 +207,7 @@ mod tests {
         let texts = texts(&[program], &|_, words| {
             Ok(match words.join(" ").as_str() {
                 "" => TOP.to_owned(),
-                "one" => "One.\n\nCommands:\n  deep  Deeper\n".to_owned(),
+                "one" => "Usage: one\n\nCommands:\n  deep  Deeper\n".to_owned(),
                 other => format!("Help of {other}.  \n"),
             })
         })
@@ -208,7 +217,7 @@ mod tests {
         assert_eq!(text("help/cargo-x.txt"), format!("$ cargo x --help\n{TOP}"));
         assert_eq!(
             text("help/cargo-x-one.txt"),
-            "$ cargo x one --help\nOne.\n\nCommands:\n  deep  Deeper\n\n\
+            "$ cargo x one --help\nUsage: one\n\nCommands:\n  deep  Deeper\n\n\
              $ cargo x one deep --help\nHelp of one deep.\n"
         );
         assert!(
