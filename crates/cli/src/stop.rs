@@ -1,8 +1,17 @@
 //! SIGINT and SIGTERM stop a server in order.
 //!
-//! A server spends its life blocked in accept(2) or recvfrom(2), and std restarts a call that a
-//! signal interrupted, so nothing returns for it to look at a flag. A thread of its own waits for
-//! the signals instead, says what is dropped, and ends the process with exit code 0.
+//! A server spends its life blocked in accept(2) or recvfrom(2), so nothing returns for it to look
+//! at a flag. A thread of its own waits for the signals instead, says what is dropped, and ends the
+//! process with exit code 0.
+//!
+//! ```text
+//! SIGINT ──▶ ╳ blocked in every thread that serves: no call of theirs ever fails with EINTR
+//!        ──▶ sigwait(3) in a thread that does nothing else ──▶ dropped: …, cleanup, exit 0
+//! ```
+//!
+//! A handler instead of sigwait would run in whichever thread the system picks, and a read with a
+//! timeout that it meets is not restarted (signal(7)): the server would report an error where it
+//! was asked to stop.
 //!
 //! Clients need none of this: the system's own way to end them on Ctrl-C is exit code 130.
 
@@ -37,8 +46,10 @@ impl Stop {
     /// From here on, SIGINT and SIGTERM end the process with exit code 0, after a line on stderr
     /// for everything that is [in hand](Self::in_hand). A second signal ends it at once.
     ///
+    /// Call it before any thread is started: threads inherit which signals are blocked.
+    ///
     /// # Errors
-    /// When the system lets no handler be installed.
+    /// When the system does not let the signals be blocked.
     pub fn server() -> anyhow::Result<Self> {
         let stop = Self::default();
         #[cfg(unix)]
@@ -64,18 +75,21 @@ impl Stop {
     #[cfg(unix)]
     fn watch(self) -> anyhow::Result<()> {
         use anyhow::Context;
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        use signal_hook::iterator::Signals;
+        use nix::sys::signal::{SigSet, Signal};
 
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("cannot watch for signals")?;
+        let mut signals = SigSet::empty();
+        signals.add(Signal::SIGINT);
+        signals.add(Signal::SIGTERM);
+        signals.thread_block().context("cannot block SIGINT and SIGTERM")?;
         std::thread::spawn(move || {
-            let mut arrivals = signals.forever();
-            let Some(first) = arrivals.next() else { return };
-            let name = if first == SIGINT { "SIGINT" } else { "SIGTERM" };
-            std::thread::spawn(move || self.end(name));
-            if arrivals.next().is_some() {
-                // At once: without the cleanup and the flushing that the first end may hang in.
-                signal_hook::low_level::exit(130);
+            if let Ok(first) = signals.wait() {
+                std::thread::spawn(move || self.end(first.as_str()));
+            }
+            // A second signal meets the system's default in this thread, and that ends the process
+            // at once: without the cleanup and the flushing that the first end may hang in.
+            let _ = signals.thread_unblock();
+            loop {
+                std::thread::park();
             }
         });
         Ok(())
