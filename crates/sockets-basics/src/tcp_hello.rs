@@ -73,8 +73,8 @@ fn server(bind: SocketAddr) -> anyhow::Result<()> {
     // The listener only ever makes connections; what is said is said on the connection's own
     // socket. A server that wanted more than one client would call accept again.
     let (mut connection, client) = listener.accept().context("cannot accept a connection")?;
-    say!("connected: {client}")?;
     let _in_hand = stop.in_hand(format_args!("the conversation with {client}"));
+    say!("connected: {client}")?;
 
     let question =
         read_once(&mut connection).with_context(|| format!("no question from {client}"))?;
