@@ -94,7 +94,7 @@ pub(super) fn nothing_leaves_the_machine(tree: &Tree) -> Vec<Violation> {
     for (file, source) in tree.sources() {
         for string in &source.strings {
             let (line, text) = (source.line(string.start), &source.text[string.clone()]);
-            let statement = &source.code[source.statement(string.start)];
+            let statement = || &source.code[source.statement(string.start)];
             let what = if source.is_test(line) {
                 sent_by_a_test(text, statement)
             } else {
@@ -111,22 +111,24 @@ pub(super) fn nothing_leaves_the_machine(tree: &Tree) -> Vec<Violation> {
 
 /// What is wrong with a string in a test, if anything is. Without a call that sends, an address is
 /// data; with a port it still looks like a destination, unless it is one for documentation.
-fn sent_by_a_test(text: &str, statement: &str) -> Option<String> {
-    let sends = ["connect", "connect_timeout", "send_to", "to_socket_addrs"];
-    let sends = sends.iter().any(|call| has_word(statement, call));
+fn sent_by_a_test<'a>(text: &str, statement: impl Fn() -> &'a str) -> Option<String> {
+    let sends = || {
+        let calls = ["connect", "connect_timeout", "send_to", "to_socket_addrs"];
+        calls.iter().any(|call| has_word(statement(), call))
+    };
     if let Some((ip, port)) = destination(text) {
-        let sent = !stays_here(ip) && (sends || port.is_some() && !is_documentation(ip));
+        let sent = !stays_here(ip) && (port.is_some() && !is_documentation(ip) || sends());
         return sent.then(|| format!("{ip} is not this machine; tests use loopback only"));
     }
-    let name = remote_name(text).filter(|_| sends)?;
+    let name = remote_name(text).filter(|_| sends())?;
     Some(format!("`{name}` is looked up off the machine; tests use `localhost` only"))
 }
 
 /// What is wrong with a default, if anything is.
-fn bound_by_default(text: &str, statement: &str) -> Option<String> {
+fn bound_by_default<'a>(text: &str, statement: impl Fn() -> &'a str) -> Option<String> {
     let (ip, port) = destination(text)?;
-    let default = has_word(statement, "default_value") && port.is_some();
-    (default && !ip.is_loopback()).then(|| {
+    let away = port.is_some() && !ip.is_loopback();
+    (away && has_word(statement(), "default_value")).then(|| {
         format!("{ip} as a default; a program is seen by others only when a person asks for it")
     })
 }

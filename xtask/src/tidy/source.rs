@@ -16,35 +16,44 @@ pub(super) struct Source {
     pub(super) comments: String,
     /// Where the contents of the strings are.
     pub(super) strings: Vec<Range<usize>>,
+    words: Vec<Range<usize>>,
     line_starts: Vec<usize>,
     tests: Vec<Range<usize>>,
     all_is_test: bool,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Class {
-    Code,
-    String,
-    Comment,
+/// A stretch of a file that is not code.
+enum Span {
+    String(Range<usize>),
+    Comment(Range<usize>),
 }
 
 impl Source {
-    pub(super) fn new(text: &str) -> Self {
-        let classes = classify(text.as_bytes());
-        let view = |classes_kept: &[Class]| {
-            let kept = |at: usize| classes_kept.contains(&classes[at]);
-            let bytes = text.bytes().enumerate();
-            let view = bytes.map(|(at, byte)| if byte == b'\n' || kept(at) { byte } else { b' ' });
-            String::from_utf8(view.collect()).unwrap()
-        };
-        let code = view(&[Class::Code]);
-        let strings = runs(&classes, Class::String);
-        let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let line_starts = std::iter::once(0).chain(starts.map(|(at, _)| at + 1)).collect();
+    pub(super) fn new(file: &str) -> Self {
+        let (mut code, mut text) = (file.as_bytes().to_vec(), file.as_bytes().to_vec());
+        let mut comments = blank_lines(file);
+        let mut strings = Vec::new();
+        for span in spans(file) {
+            match span {
+                Span::String(span) => {
+                    blank(&mut code[span.clone()]);
+                    strings.push(span);
+                }
+                Span::Comment(span) => {
+                    comments[span.clone()].copy_from_slice(&file.as_bytes()[span.clone()]);
+                    blank(&mut code[span.clone()]);
+                    blank(&mut text[span]);
+                }
+            }
+        }
+        let [code, text, comments] =
+            [code, text, comments].map(|view| String::from_utf8(view).unwrap());
+        let starts = file.match_indices('\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(starts).collect();
+        let words = words(&code).map(|(at, word)| at..at + word.len()).collect();
         let tests = test_items(&code);
         let all_is_test = code.contains("#![cfg(test)]");
-        let (text, comments) = (view(&[Class::Code, Class::String]), view(&[Class::Comment]));
-        Self { code, text, comments, strings, line_starts, tests, all_is_test }
+        Self { code, text, comments, strings, words, line_starts, tests, all_is_test }
     }
 
     pub(super) fn all_is_test(&mut self) {
@@ -65,23 +74,28 @@ impl Source {
 
     /// The identifiers and numbers of the code, with their places.
     pub(super) fn words(&self) -> impl Iterator<Item = (usize, &str)> {
-        words(&self.code)
+        self.words.iter().map(|word| (word.start, &self.code[word.clone()]))
     }
 
     /// What the comments say at the end of a line and directly above it, attributes aside.
     pub(super) fn comment_at(&self, line: usize) -> String {
-        let comments: Vec<&str> = self.comments.lines().collect();
-        let code: Vec<&str> = self.code.lines().collect();
-        let mut found = vec![comments.get(line - 1).copied().unwrap_or_default().trim()];
-        for above in (0..line - 1).rev() {
-            let code = code[above].trim();
-            if !(code.is_empty() && !comments[above].trim().is_empty() || code.starts_with("#[")) {
+        let mut found = vec![self.line_of(&self.comments, line)];
+        for above in (1..line).rev() {
+            let code = self.line_of(&self.code, above);
+            let comment = self.line_of(&self.comments, above);
+            if !(code.is_empty() && !comment.is_empty() || code.starts_with("#[")) {
                 break;
             }
-            found.push(comments[above].trim());
+            found.push(comment);
         }
         found.reverse();
         found.join("\n")
+    }
+
+    /// A line of a view, counted from 1, without the space around it.
+    fn line_of<'a>(&self, view: &'a str, line: usize) -> &'a str {
+        let end = self.line_starts.get(line).copied().unwrap_or(view.len());
+        view[self.line_starts[line - 1]..end].trim()
     }
 
     /// The statement around a place: from the last `;`, `{` or `}` to the next.
@@ -103,15 +117,14 @@ impl Source {
 
 /// The identifiers and numbers of `code`, with their places.
 pub(super) fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let part_of_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
     let mut at = 0;
     std::iter::from_fn(move || {
         let bytes = code.as_bytes();
-        while at < bytes.len() && !part_of_word(bytes[at]) {
+        while at < bytes.len() && !is_part_of_word(bytes[at]) {
             at += 1;
         }
         let start = at;
-        while at < bytes.len() && part_of_word(bytes[at]) {
+        while at < bytes.len() && is_part_of_word(bytes[at]) {
             at += 1;
         }
         (start < at).then(|| (start, &code[start..at]))
@@ -139,36 +152,77 @@ pub(super) fn closing(code: &str, open: usize) -> usize {
     code.len().saturating_sub(1)
 }
 
-/// Says of every byte what it belongs to.
-fn classify(bytes: &[u8]) -> Vec<Class> {
-    let mut classes = vec![Class::Code; bytes.len()];
+/// What of a file is in strings and in comments.
+fn spans(file: &str) -> Vec<Span> {
+    let bytes = file.as_bytes();
+    let mut spans = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         let rest = &bytes[at..];
-        let (class, skip, len) = match rest {
-            [b'/', b'/', ..] => (Class::Comment, 0, find(rest, b"\n")),
-            [b'/', b'*', ..] => (Class::Comment, 0, block_comment(rest)),
-            [b'"', ..] => (Class::String, 1, 1 + quoted(&rest[1..], b'"')),
-            [b'\'', ..] => match char_literal(rest) {
-                Some(len) => (Class::String, 1, len),
-                None => (Class::Code, 0, 1),
-            },
-            [first, ..] if first.is_ascii_alphanumeric() || *first == b'_' => {
-                let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-                let word = rest.iter().take_while(|byte| is_word(byte)).count();
-                match raw_string(&rest[..word], &rest[word..]) {
-                    Some((hashes, len)) => (Class::String, word + hashes + 1, word + len),
-                    None => (Class::Code, 0, word),
-                }
+        // From the quote on, and the length of what stands between it and the other.
+        let string = match rest {
+            [b'/', b'/', ..] => {
+                let end = file[at..].find('\n').map_or(bytes.len(), |len| at + len);
+                spans.push(Span::Comment(at..end));
+                at = end;
+                continue;
             }
-            _ => (Class::Code, 0, 1),
+            [b'/', b'*', ..] => {
+                let end = at + block_comment(rest);
+                spans.push(Span::Comment(at..end));
+                at = end;
+                continue;
+            }
+            [b'"', ..] => Some((1, quoted(&rest[1..], b'"'))),
+            [b'\'', ..] => char_literal(&rest[1..]).map(|len| (1, len)),
+            [first, ..] if is_part_of_word(*first) => {
+                let word = rest.iter().position(|byte| !is_part_of_word(*byte));
+                let word = word.unwrap_or(rest.len());
+                let string = raw_string(&file[at..at + word], &file[at + word..]);
+                if string.is_none() {
+                    at += word;
+                    continue;
+                }
+                string.map(|(quote, len)| (word + quote, len))
+            }
+            _ => None,
         };
-        let end = (at + len).min(bytes.len());
-        classes[(at + skip).min(end)..end].fill(class);
-        // The closing quote is code again, like the opening one.
-        at = end + usize::from(class == Class::String);
+        at += match string {
+            Some((quote, len)) => {
+                let start = at + quote;
+                let end = (start + len).min(bytes.len());
+                spans.push(Span::String(start..end));
+                // The closing quote is code again, like the opening one.
+                end + 1 - at
+            }
+            None => 1,
+        };
     }
-    classes
+    spans
+}
+
+fn is_part_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Makes spaces of all but the ends of lines.
+fn blank(bytes: &mut [u8]) {
+    for byte in bytes {
+        if *byte != b'\n' {
+            *byte = b' ';
+        }
+    }
+}
+
+/// `file` with nothing but spaces in its lines.
+fn blank_lines(file: &str) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(file.len());
+    for line in file.split_inclusive('\n') {
+        let end = usize::from(line.ends_with('\n'));
+        lines.resize(lines.len() + line.len() - end, b' ');
+        lines.resize(lines.len() + end, b'\n');
+    }
+    lines
 }
 
 /// The length of a comment that may hold others.
@@ -196,51 +250,27 @@ fn quoted(bytes: &[u8], quote: u8) -> usize {
     at
 }
 
-/// The length up to the closing quote, unless this is a lifetime.
-fn char_literal(bytes: &[u8]) -> Option<usize> {
-    let inside = &bytes[1..];
-    match inside.first()? {
-        b'\\' => Some(1 + quoted(inside, b'\'')),
-        first => {
-            let width = match first {
-                0..0x80 => 1,
-                0x80..0xe0 => 2,
-                0xe0..0xf0 => 3,
-                _ => 4,
-            };
-            (inside.get(width) == Some(&b'\'')).then_some(1 + width)
-        }
-    }
+/// The length up to the closing quote of what follows a `'`, unless that begins a lifetime.
+fn char_literal(inside: &[u8]) -> Option<usize> {
+    let width = match inside.first()? {
+        b'\\' => return Some(quoted(inside, b'\'')),
+        0..0x80 => 1,
+        0x80..0xe0 => 2,
+        0xe0..0xf0 => 3,
+        _ => 4,
+    };
+    (inside.get(width) == Some(&b'\'')).then_some(width)
 }
 
-/// Of `r`, `br` or `cr` with what follows: the number of hashes, and the length up to the closing
-/// quote.
-fn raw_string(word: &[u8], rest: &[u8]) -> Option<(usize, usize)> {
-    if !matches!(word, b"r" | b"br" | b"cr") {
+/// Of `r`, `br` or `cr` with what follows: where the string begins after the word, and its length.
+fn raw_string(word: &str, rest: &str) -> Option<(usize, usize)> {
+    if !matches!(word, "r" | "br" | "cr") {
         return None;
     }
-    let hashes = rest.iter().take_while(|byte| **byte == b'#').count();
-    let inside = rest.get(hashes..)?.strip_prefix(b"\"")?;
-    let mut end = vec![b'"'];
-    end.resize(1 + hashes, b'#');
-    Some((hashes, hashes + 1 + find(inside, &end)))
-}
-
-/// Where `needle` begins, or the end.
-fn find(bytes: &[u8], needle: &[u8]) -> usize {
-    bytes.windows(needle.len()).position(|window| window == needle).unwrap_or(bytes.len())
-}
-
-/// Where `class` begins and ends.
-fn runs(classes: &[Class], class: Class) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for (at, _) in classes.iter().enumerate().filter(|(_, found)| **found == class) {
-        match runs.last_mut() {
-            Some(run) if run.end == at => run.end += 1,
-            _ => runs.push(at..at + 1),
-        }
-    }
-    runs
+    let hashes = rest.bytes().take_while(|byte| *byte == b'#').count();
+    let inside = rest[hashes..].strip_prefix('"')?;
+    let end = format!("\"{}", &rest[..hashes]);
+    Some((hashes + 1, inside.find(&end).unwrap_or(inside.len())))
 }
 
 /// The items under `#[test]` and `#[cfg(test)]`, from the attribute to their last byte.
