@@ -101,10 +101,12 @@ pub(super) fn nothing_panics(tree: &Tree) -> Vec<Violation> {
             let asserts = name.starts_with("assert") || name.starts_with("debug_assert");
             let panics = matches!(name, "panic" | "unreachable" | "todo" | "unimplemented");
             let line = source.line(at);
+            // The same said to clippy, with the reason that it asks for.
+            let expected = source.code.contains(&format!("#[expect(clippy::{name},"));
             // A `const _: () = assert!(…)` fails in the compiler, where nobody is hurt.
             let compiled = source.code[source.statement(at)].trim_start().starts_with("const ");
             if (asserts || panics)
-                && !compiled
+                && !(compiled || expected)
                 && !source.is_test(line)
                 && !source.comment_at(line).contains("Invariant:")
             {
@@ -265,7 +267,7 @@ mod tests {
 
     #[test]
     fn rule_4_lets_tests_strings_constants_and_declared_invariants_be() {
-        let text = "// panic!\nconst _: () = assert!(A < B);\nfn f() { \"panic!()\"; a != b }\nfn g() {\n    // Invariant: `poll` has just filled it.\n    unreachable!()\n}\n#[test]\nfn t() { assert!(true) }\n";
+        let text = "// panic!\nconst _: () = assert!(A < B);\nfn f() { \"panic!()\"; a != b }\nfn g() {\n    // Invariant: `poll` has just filled it.\n    unreachable!()\n}\n#[expect(clippy::todo, reason = \"asked for\")]\nfn h() { todo!() }\n#[test]\nfn t() { assert!(true) }\n";
         check(nothing_panics, &[(LESSON, text)], &[]);
         check(nothing_panics, &[("crates/a/tests/real.rs", "fn t() { panic!() }")], &[]);
     }
