@@ -303,6 +303,7 @@ fn add_words(sum: u16, bytes: &[u8]) -> u16 {
 
 /// Lengths here are below the 1500 bytes of a frame, so this never saturates.
 fn len_u16(len: usize) -> u16 {
+    // Invariant: the message's limit was checked before the first header was made.
     debug_assert!(len <= 1500, "longer than an Ethernet frame: {len}");
     u16::try_from(len).unwrap_or(u16::MAX)
 }

@@ -109,7 +109,6 @@ fn server(bind: SocketAddr, accept: Period, read: Period) -> anyhow::Result<()> 
 }
 // ANCHOR_END: server
 
-// ANCHOR: client
 fn client(server: SocketAddr, connect: Period, read: Period) -> anyhow::Result<()> {
     let mut connection = connect_within(connect, server)?;
     say!("connected: {server}")?;
@@ -127,7 +126,6 @@ fn client(server: SocketAddr, connect: Period, read: Period) -> anyhow::Result<(
         }
     }
 }
-// ANCHOR_END: client
 
 /// What `TcpListener::bind` does, with a backlog of one's own choice: std's is 128 or more.
 fn listen(bind: SocketAddr) -> io::Result<TcpListener> {

@@ -77,9 +77,8 @@ fn panics(message: &str) {
 
 #[cfg(unix)]
 fn ignore_signals() -> io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-    std::thread::spawn(move || signals.forever().for_each(drop));
+    use nix::sys::signal::{SigSet, Signal};
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]).thread_block()?;
     Ok(())
 }
 

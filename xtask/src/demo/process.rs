@@ -167,10 +167,11 @@ mod group {
     use std::process::{Child, Command};
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+    use nix::sys::signal::{SigSet, Signal, killpg};
+    use nix::unistd::Pid;
 
     /// A program and all that it started, as long as they stay together.
-    pub struct Group(Option<Pid>);
+    pub struct Group(Pid);
 
     /// The groups that are to be ended when the runner itself is interrupted.
     static LIVE: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -184,63 +185,64 @@ mod group {
             // Under the lock, so that an interrupt finds either no program or one it can end.
             let mut live = live();
             let child = command.process_group(0).spawn()?;
-            let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-            live.extend(leader);
+            let leader = i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)?;
+            live.push(leader);
             Ok((child, Self(leader)))
         }
 
         /// Ctrl-C.
         pub fn interrupt(&self) {
-            self.send(Signal::INT);
+            self.send(Signal::SIGINT);
         }
 
         /// Asks more firmly.
         pub fn terminate(&self) {
-            self.send(Signal::TERM);
+            self.send(Signal::SIGTERM);
         }
 
         /// Does not ask.
         pub fn kill(&self) {
-            self.send(Signal::KILL);
+            self.send(Signal::SIGKILL);
         }
 
         /// Whether anybody of the group is left.
         #[must_use]
         pub fn has_members(&self) -> bool {
-            self.0.is_some_and(|leader| test_kill_process_group(leader).is_ok())
+            killpg(self.0, None).is_ok()
         }
 
         fn send(&self, signal: Signal) {
-            if let Some(leader) = self.0 {
-                // The only way to fail is that nobody is left.
-                let _ = kill_process_group(leader, signal);
-            }
+            // The only way to fail is that nobody is left.
+            let _ = killpg(self.0, signal);
         }
     }
 
     impl Drop for Group {
         fn drop(&mut self) {
             self.kill();
-            live().retain(|live| Some(*live) != self.0);
+            live().retain(|live| *live != self.0);
         }
     }
 
     /// Ctrl-C, SIGTERM or a closed terminal end the runner; they must not leave programs behind.
+    /// To be called before any thread is started: threads inherit which signals are blocked. (What
+    /// is started with [`Command`] does not: std clears that.)
     ///
     /// # Errors
-    /// When the system lets no handler be installed.
+    /// When the system does not let the signals be blocked.
     pub fn stop_everything_on_signals() -> io::Result<()> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-        let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+        let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
+        signals.thread_block()?;
         std::thread::spawn(move || {
-            let signal = signals.forever().next().unwrap_or(SIGINT);
+            let signal = signals.wait().unwrap_or(Signal::SIGINT);
             // The lock is kept, so that nothing is started between the kill and the exit.
             let live = live();
             for leader in live.iter() {
-                let _ = kill_process_group(*leader, Signal::KILL);
+                let _ = killpg(*leader, Signal::SIGKILL);
             }
+            crate::demo::scratch::remove_all();
             cli::note!("interrupted; every program of the demo was ended");
-            std::process::exit(128 + signal);
+            std::process::exit(128 + signal as i32);
         });
         Ok(())
     }

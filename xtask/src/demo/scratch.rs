@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
 /// An empty folder, removed with all that is in it when this is dropped.
@@ -13,6 +14,9 @@ pub struct Scratch(PathBuf);
 
 /// Makes the names of this process's folders differ.
 static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// What is to be removed when the runner is interrupted.
+static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 /// Folders that a killed runner left behind may have the same number.
 const ATTEMPTS_MAX: u32 = 1000;
@@ -30,7 +34,10 @@ impl Scratch {
             let path = std::env::temp_dir().join(name);
             // Fails if there is anything of that name, even a link: nobody can slip one in.
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(Self(path)),
+                Ok(()) => {
+                    live().push(path.clone());
+                    return Ok(Self(path));
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => last = Some(error),
                 Err(error) => return Err(error),
             }
@@ -45,8 +52,20 @@ impl Scratch {
     }
 }
 
+/// Removes all folders: the process ends without dropping them.
+pub fn remove_all() {
+    for path in live().drain(..) {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+fn live() -> MutexGuard<'static, Vec<PathBuf>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
+        live().retain(|live| *live != self.0);
         // A file that a program still holds open cannot be removed on Windows; the system's own
         // cleaning takes it.
         let _ = fs::remove_dir_all(&self.0);

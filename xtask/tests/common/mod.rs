@@ -43,16 +43,16 @@ fn is_alive(pid: &str) -> bool {
     // A zombie is gone for all that matters here; init buries it in its own time.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
     let zombie = stat.is_ok_and(|stat| stat.contains(") Z") || stat.contains(") X"));
-    !zombie && rustix::process::test_kill_process(process(pid)).is_ok()
+    !zombie && nix::sys::signal::kill(process(pid), None).is_ok()
 }
 
 /// Ctrl-C.
 #[cfg(unix)]
 pub(crate) fn interrupt(pid: &str) {
-    rustix::process::kill_process(process(pid), rustix::process::Signal::INT).unwrap();
+    nix::sys::signal::kill(process(pid), nix::sys::signal::Signal::SIGINT).unwrap();
 }
 
 #[cfg(unix)]
-fn process(pid: &str) -> rustix::process::Pid {
-    rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap()
+fn process(pid: &str) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(pid.parse().unwrap())
 }
