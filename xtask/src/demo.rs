@@ -13,6 +13,8 @@
 pub mod bless;
 pub mod engine;
 pub mod failure;
+#[cfg(unix)]
+pub mod heed;
 pub mod lines;
 pub mod needs;
 pub mod pattern;

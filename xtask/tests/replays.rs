@@ -48,6 +48,14 @@ fn an_interrupt_is_exit_code_130_and_a_client_that_still_runs_is_interrupted() {
     passes("ann $ puppet say a hang\nann > a");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn programs_are_deaf_to_no_signal_even_where_the_runner_is() {
+    use nix::sys::signal::{SigSet, Signal};
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]).thread_block().unwrap();
+    passes("ann $ grep SigBlk /proc/self/status\nann > SigBlk:\t0000000000000000\nann = 0");
+}
+
 #[test]
 fn an_actor_may_start_again_once_it_has_ended() {
     passes("ann $ puppet say a\nann > a\nann = 0\nann $ puppet say b exit 7\nann > b\nann = 7");

@@ -182,6 +182,7 @@ mod group {
         /// # Errors
         /// As [`Command::spawn`].
         pub fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+            crate::demo::heed::heed_signals(command);
             // Under the lock, so that an interrupt finds either no program or one it can end.
             let mut live = live();
             let child = command.process_group(0).spawn()?;
@@ -225,8 +226,7 @@ mod group {
     }
 
     /// Ctrl-C, SIGTERM or a closed terminal end the runner; they must not leave programs behind.
-    /// To be called before any thread is started: threads inherit which signals are blocked. (What
-    /// is started with [`Command`] does not: std clears that.)
+    /// To be called before any thread is started: threads inherit which signals are blocked.
     ///
     /// # Errors
     /// When the system does not let the signals be blocked.
