@@ -79,7 +79,10 @@ fn programs_see_a_plain_environment() {
 fn what_cannot_run_here_is_skipped_with_its_reason() {
     for (line, reason) in [
         ("needs no-such-program", "needs no-such-program: no such program in the PATH"),
-        ("cable ~ loss=30%", "needs the cable, which is not there yet"),
+        (
+            "needs no-such-program: to be skipped",
+            "needs no-such-program: no such program in the PATH: to be skipped",
+        ),
     ] {
         let outcome = run(&format!("{line}\nann $ puppet say x\nann > x"), "").0;
         assert_eq!(outcome, Outcome::Skipped(reason.to_owned()));
