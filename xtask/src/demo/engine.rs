@@ -884,6 +884,13 @@ impl<'a> Replay<'a> {
 
     fn failure(&mut self, actor: Actor, kind: Kind) -> Failed {
         self.settle();
+        // A panic explains all that follows from it, and may be heard after it.
+        let panic = |running: &Running| running.stderr.panic();
+        let panicked = self.actors.iter().position(|running| panic(running).is_some());
+        let (actor, kind) = match panicked.and_then(|who| Some((who, panic(&self.actors[who])?))) {
+            Some((who, message)) => (who, Kind::Panicked { message }),
+            None => (actor, kind),
+        };
         let line = self.step.map_or("the end".to_owned(), |step| step.line.to_string());
         let mut last_words = Vec::new();
         for (who, running) in self.actors.iter().enumerate() {
