@@ -25,7 +25,6 @@ pub mod scratch;
 pub mod show;
 pub mod transcript;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -404,7 +403,7 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
     Options {
         deadline: DEADLINE.mul_f64(scale),
         grace: GRACE.mul_f64(scale),
-        replace: args.replace.iter().cloned().collect::<BTreeMap<_, _>>(),
+        replace: args.replace.iter().map(|(actor, it)| (actor.clone(), from_here(it))).collect(),
         binaries: binaries.clone(),
         file: demo.path.strip_prefix(workspace::root()).unwrap_or(&demo.path).display().to_string(),
         here: demo.path.parent().unwrap_or(Path::new(".")).display().to_string(),
@@ -416,6 +415,18 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
             decoder: binaries.find_own(&demo.chapter),
         },
     }
+}
+
+/// A command in which files are named as seen from where it was typed, made fit for the demo's
+/// own folder, where it will run.
+fn from_here(command: &str) -> String {
+    let Some(words) = shlex::split(command) else { return command.to_owned() };
+    let words = words.into_iter().map(|word| match std::path::absolute(&word) {
+        Ok(path) if path.is_file() => path.to_string_lossy().into_owned(),
+        _ => word,
+    });
+    let words: Vec<String> = words.collect();
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| command.to_owned())
 }
 
 /// How wide the terminal is: what COLUMNS says, or stty(1), or 80.
