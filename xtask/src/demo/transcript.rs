@@ -200,7 +200,8 @@ fn command_by_hand(words: &[Pattern]) -> String {
     let mut by_hand = vec![format!("cargo run -q -p {} --", words[0])];
     let mut rest = words[1..].iter().peekable();
     while let Some(word) = rest.next() {
-        if word == "--bind" && rest.peek().is_some_and(|address| address.ends_with(":0")) {
+        let left_out = |address: &&String| address.ends_with(":0") || address.contains('{');
+        if word == "--bind" && rest.peek().is_some_and(left_out) {
             rest.next();
         } else if !word.contains('{') {
             by_hand.push(shlex::try_quote(word).map_or_else(|_| word.clone(), |w| w.into_owned()));
@@ -713,10 +714,12 @@ mod tests {
     #[test]
     fn commands_by_hand_leave_out_what_the_defaults_give() {
         let text = "# T.\nserver $ udp-echo chat server --bind 127.0.0.1:0\nserver > listening on {server}\n\
+                    two $ udp-echo chat server --bind {server}\ntwo = 1\n\
                     ann $ udp-echo chat client {server} --name 'Ann B'\nann = 0";
         assert_eq!(
             Transcript::parse(text).unwrap().commands_by_hand(),
             [
+                "cargo run -q -p udp-echo -- chat server",
                 "cargo run -q -p udp-echo -- chat server",
                 "cargo run -q -p udp-echo -- chat client --name 'Ann B'"
             ]
