@@ -101,7 +101,9 @@ fn server(bind: SocketAddr, name: &ServerName, interface: Ipv4Addr) -> anyhow::R
         ear(bind, interface).with_context(|| format!("cannot hear what is sent to {bind}"))?;
     // The address that all share is where one hears. To be reached, each has an address of its own.
     let mouth = UdpSocket::bind(any_address_like(bind)).context("cannot make a socket")?;
-    cli::ready(SocketAddr::new(bind.ip(), ear.local_addr()?.port()))?;
+    let mut everybody = bind;
+    everybody.set_port(ear.local_addr()?.port());
+    cli::ready(everybody)?;
 
     let answer = [ANSWER, name.0.as_bytes()].concat();
     let mut datagram = [0; DATAGRAM_LEN_MAX + 1];
