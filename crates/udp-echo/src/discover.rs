@@ -32,11 +32,11 @@ const QUESTION: &[u8] = b"who is there?";
 /// What stands before a server's name in its answer.
 const ANSWER: &[u8] = b"here: ";
 
-/// The longest name, in bytes: an answer is not much longer than the question, since the question's
-/// sender can be forged.
+/// The longest name, in bytes. An answer must stay short: whoever forges a question's sender makes
+/// every server answer to his victim.
 const NAME_LEN_MAX: usize = 64;
 
-/// Room for question and answer and one byte more, so that what is longer is seen to be.
+/// The longest answer, which is longer than the question.
 const DATAGRAM_LEN_MAX: usize = ANSWER.len() + NAME_LEN_MAX;
 
 /// A flood of answers fills no more than this.
