@@ -10,7 +10,7 @@
 //!
 //! No connection says who is there: the server knows only who has spoken, and from which address.
 //! Both ends wait for two things at once, a datagram and a line of the keyboard. A thread waits for
-//! each, and one loop takes what they bring, so only that loop ever decides or prints:
+//! each, and one loop takes what they bring, so only that loop ever decides:
 //!
 //! ```text
 //!  recvfrom, in a thread ──┐
@@ -55,8 +55,12 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Role {
-    /// Hears everybody; what you type goes to whoever spoke last, `@who text` to another, and `q`
-    /// ends that client's talk
+    /// Hears everybody; what you type goes to whoever spoke last
+    #[command(after_help = "\
+What you type:
+  text         to whoever spoke last
+  @who text    to another who has spoken, by name
+  q, @who q    ends that client's talk, not the server")]
     Server {
         /// Address to receive on; port 0 takes any free one
         #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9090")]
@@ -229,10 +233,16 @@ fn events(socket: &UdpSocket) -> anyhow::Result<Receiver<Event>> {
 
 /// Nobody takes events any more when the program is about to end; then the threads end, too.
 fn hear_all(socket: &UdpSocket, events: &SyncSender<Event>) {
-    let mut datagram = vec![0; DATAGRAM_LEN_MAX];
+    // One byte more than is wanted: if it is used, the datagram was too long.
+    let mut datagram = vec![0; DATAGRAM_LEN_MAX + 1];
     loop {
         let event = match socket.recv_from(&mut datagram) {
-            Ok((len, sender)) => Event::Heard(datagram[..len].to_vec(), sender),
+            Ok((len, sender)) => {
+                if len > DATAGRAM_LEN_MAX {
+                    note!("{sender} sends more than {DATAGRAM_LEN_MAX} bytes; the rest is lost");
+                }
+                Event::Heard(datagram[..len.min(DATAGRAM_LEN_MAX)].to_vec(), sender)
+            }
             // Windows reports here that what was sent before reached nobody. At a socket that
             // talks to many this says nothing about the others.
             Err(error)

@@ -53,8 +53,7 @@ pub struct Args {
 enum Role {
     /// Answers whoever asks everybody
     Server {
-        /// Address at which everybody is asked: a broadcast address, or a multicast group to join;
-        /// port 0 takes any free one, and several servers can share one
+        /// Broadcast address or group to hear at; port 0 takes any free one
         #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.255.255.255:9898")]
         bind: SocketAddr,
         /// What to answer with
@@ -276,5 +275,60 @@ impl str::FromStr for ServerName {
 impl fmt::Display for ServerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_holds_a_name_fit_for_a_terminal() {
+        check(b"here: oak", Some("oak"));
+        check("here: 白蜡树".as_bytes(), Some("白蜡树"));
+        check(b"here: \x1b[2J", Some(r"\u{1b}[2J"));
+        check(format!("here: {}", "n".repeat(64)).as_bytes(), Some(&"n".repeat(64)));
+        check(format!("here: {}", "n".repeat(65)).as_bytes(), None);
+        for datagram in [&b""[..], b"here: ", b"oak", QUESTION] {
+            check(datagram, None);
+        }
+    }
+
+    #[test]
+    fn a_question_to_a_group_stays_on_the_machine_by_default() {
+        let group = SocketAddr::from(([239, 255, 77, 77], 9));
+        for (interface, ttl) in [(Ipv4Addr::LOCALHOST, 0), (Ipv4Addr::UNSPECIFIED, 1)] {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            // The system's own choice is another, or this would show nothing.
+            SockRef::from(&socket).set_multicast_ttl_v4(7).unwrap();
+            permit(&socket, group, interface).unwrap();
+            assert_eq!(SockRef::from(&socket).multicast_ttl_v4().unwrap(), ttl);
+            assert_eq!(SockRef::from(&socket).multicast_if_v4().unwrap(), interface);
+        }
+    }
+
+    // Other systems have no broadcast address on their loopback.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_sent_to_a_broadcast_address_reaches_all_who_share_the_port() {
+        let everybody = SocketAddr::from(([127, 255, 255, 255], 0));
+        let first = ear(everybody, Ipv4Addr::LOCALHOST).unwrap();
+        let second = ear(first.local_addr().unwrap(), Ipv4Addr::LOCALHOST).unwrap();
+        let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let refused = client.send_to(QUESTION, first.local_addr().unwrap()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+
+        permit(&client, first.local_addr().unwrap(), Ipv4Addr::LOCALHOST).unwrap();
+        client.send_to(QUESTION, first.local_addr().unwrap()).unwrap();
+        for ear in [first, second] {
+            ear.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+            let mut datagram = [0; 64];
+            assert_eq!(ear.recv(&mut datagram).unwrap(), QUESTION.len());
+        }
+    }
+
+    #[track_caller]
+    fn check(datagram: &[u8], want: Option<&str>) {
+        assert_eq!(name_in(datagram).as_deref(), want);
     }
 }
