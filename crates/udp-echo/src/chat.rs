@@ -204,7 +204,9 @@ fn client(server: SocketAddr, name: &NameArg) -> anyhow::Result<()> {
                 socket.send(&wire::speak(name, LEAVE)).context("cannot take leave")?;
                 return Ok(());
             }
-            Event::Failed(error) => return Err(error),
+            Event::Failed(error) => {
+                return Err(error.context(format!("the talk with {server} has ended")));
+            }
         }
     }
     Ok(())

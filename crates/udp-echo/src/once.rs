@@ -17,7 +17,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::str;
 
 use anyhow::Context;
-use cli::{Stop, ask, count, escape, note, say};
+use cli::{Advice, Stop, ask, count, escape, note, say};
 
 /// The most that is read of a datagram, as in the tutorial's `recvfrom(1024)`.
 const DATAGRAM_LEN_MAX: usize = 1024;
@@ -94,9 +94,15 @@ fn client(server: SocketAddr, message: Option<String>) -> anyhow::Result<()> {
     // No address of its own choice: any port will do, since nobody looks for this end. To bind
     // port 0 says so; in Python and C the first sendto does it unasked.
     let socket = UdpSocket::bind(any_address_like(server)).context("cannot make a socket")?;
-    socket
+    let sent = socket
         .send_to(message.as_bytes(), server)
-        .with_context(|| format!("cannot send to {server}"))?;
+        .with_context(|| format!("cannot send {} to {server}", count(message.len(), "byte")));
+    match message.len() {
+        0..=65_507 => sent,
+        _ => {
+            sent.hint("65,507 bytes are the most that a datagram holds: see the lesson boundaries")
+        }
+    }?;
     let port = socket.local_addr()?.port();
     say!("sent {} to {server} from port {port}", count(message.len(), "byte"))?;
     Ok(())
