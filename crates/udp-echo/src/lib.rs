@@ -32,3 +32,7 @@ pub mod refused;
 
 // Further afield.
 pub mod discover;
+//! *Read:* [`ping`] → [`relay`].
+
+pub mod ping;
+pub mod relay;

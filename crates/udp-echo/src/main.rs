@@ -8,6 +8,11 @@ use udp_echo::{boundaries, chat, discover, once, refused};
 /// Chapter 2: what a datagram keeps, what it does not promise, what a call costs.
 #[derive(Parser)]
 #[command(version, after_help = "Watch a lesson: cargo xtask demo udp-echo/once")]
+use udp_echo::{ping, relay};
+
+/// Chapter 2: what a datagram keeps, and what it does not promise.
+#[derive(Parser)]
+#[command(version, after_help = "Watch a lesson: cargo xtask demo udp-echo/ping")]
 struct Program {
     #[command(subcommand)]
     lesson: Lesson,
@@ -32,6 +37,12 @@ enum Lesson {
     Refused(refused::Args),
     // Further afield.
     Discover(discover::Args),
+const SHELVES: cli::Shelves = &[("Lossy", &["ping", "relay"])];
+
+#[derive(Subcommand)]
+enum Lesson {
+    Ping(ping::Args),
+    Relay(relay::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,5 +55,7 @@ fn main() -> ExitCode {
         Lesson::Boundaries(args) => boundaries::run(args),
         Lesson::Refused(args) => refused::run(args),
         Lesson::Discover(args) => discover::run(args),
+        Lesson::Ping(args) => ping::run(args),
+        Lesson::Relay(args) => relay::run(args),
     })
 }
