@@ -240,7 +240,7 @@ pub(crate) fn is_silence(error: &io::Error) -> bool {
 
 /// Somebody on the way, or the server's machine, says that a datagram cannot be delivered. Windows
 /// reports that as a reset.
-fn is_refusal(error: &io::Error) -> bool {
+pub(crate) fn is_refusal(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
     let kind = error.kind();
     matches!(kind, ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable)

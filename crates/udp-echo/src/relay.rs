@@ -22,10 +22,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use cli::{Stop, note};
-use faults::{Delay, Direction, Link, Percent, Settings, Transmit};
+use cli::failure::describe;
+use cli::{Stop, count, note};
+use faults::Direction::{ToClient, ToServer};
+use faults::{Delay, Link, Percent, Settings, Transmit};
 
-use crate::ping::{any_address_like, is_silence};
+use crate::ping::{any_address_like, is_refusal, is_silence};
 
 /// Room for every datagram.
 const DATAGRAM_LEN_MAX: usize = 65_535;
@@ -38,6 +40,9 @@ const ARRIVALS_MAX: usize = 256;
 
 /// How often the thread of a client looks whether the client has been forgotten.
 const FORGOTTEN_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the main thread waits when nothing is under way.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// A lossy hop between client and server
 #[derive(Clone, Copy, clap::Args)]
@@ -69,7 +74,7 @@ pub struct Args {
 /// Runs the relay.
 ///
 /// # Errors
-/// When the address cannot be had, or its socket breaks.
+/// When the address cannot be had, or a socket breaks.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let Args { to, bind, loss, duplicate, reorder, delay, seed } = args;
     let _stop = Stop::server()?;
@@ -78,9 +83,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     ensure!(own != to, "{to} is the relay itself; --to takes the server's address");
     cli::ready(own)?;
 
-    let (arrivals, arrived) = sync_channel(ARRIVALS_MAX);
-    let (clients, heard) = (socket.try_clone()?, arrivals.clone());
-    thread::spawn(move || hear_clients(&clients, &heard));
+    let (socket, (arrivals, arrived)) = (Arc::new(socket), sync_channel(ARRIVALS_MAX));
+    hear(None, Arc::clone(&socket), arrivals.clone());
     let settings = Settings { loss, duplicate, reorder, delay, ..Settings::default() };
     let link = Link::new(settings, seed);
     Relay { to, socket, link, arrivals, flows: 0, clients: VecDeque::new() }.run(&arrived)
@@ -88,25 +92,30 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 struct Relay {
     to: SocketAddr,
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     link: Link<Vec<u8>>,
     /// For the threads of the clients that are to come.
     arrivals: SyncSender<Arrival>,
+    /// How many clients there have been.
     flows: u64,
-    /// The oldest first.
+    /// Those that there are, the oldest first.
     clients: VecDeque<Client>,
 }
 
 struct Client {
     flow: u64,
     address: SocketAddr,
+    /// Its own socket towards the server. The server knows its clients by their ports, so they
+    /// cannot share one.
     upstream: Arc<UdpSocket>,
 }
 
-enum Arrival {
-    FromClient(SocketAddr, Vec<u8>),
-    FromServer(u64, Vec<u8>),
-    Broken(io::Error),
+/// A datagram and who sent it: a client, or the server to the client with this number.
+type Arrival = io::Result<(Sender, Vec<u8>)>;
+
+enum Sender {
+    Client(SocketAddr),
+    Server(u64),
 }
 
 impl Relay {
@@ -116,35 +125,23 @@ impl Relay {
             while let Some(transmit) = self.link.poll_transmit(Instant::now()) {
                 self.send(&transmit);
             }
-            let arrival = match self.link.poll_timeout() {
-                None => arrived.recv()?,
-                Some(due) => {
-                    let wait = due.saturating_duration_since(Instant::now());
-                    match arrived.recv_timeout(wait) {
-                        Err(RecvTimeoutError::Timeout) => continue,
-                        arrival => arrival?,
-                    }
-                }
+            let due = self.link.poll_timeout().unwrap_or_else(|| Instant::now() + IDLE);
+            let wait = due.saturating_duration_since(Instant::now());
+            let (sender, datagram) = match arrived.recv_timeout(wait) {
+                Err(RecvTimeoutError::Timeout) => continue,
+                arrival => arrival?.context("cannot receive")?,
             };
-            let (flow, direction, datagram) = match arrival {
-                Arrival::FromClient(client, datagram) => {
-                    (self.flow_of(client)?, Direction::ToServer, datagram)
-                }
-                Arrival::FromServer(flow, datagram) => (flow, Direction::ToClient, datagram),
-                Arrival::Broken(error) => return Err(error).context("cannot receive"),
+            let (flow, direction, whither) = match sender {
+                Sender::Client(address) => (self.flow_of(address)?, ToServer, "to the server"),
+                Sender::Server(flow) => (flow, ToClient, "to the client"),
             };
             let report = self.link.handle_datagram(Instant::now(), flow, direction, datagram);
-            let whither = match direction {
-                Direction::ToServer => "to the server",
-                Direction::ToClient => "to the client",
-            };
             note!("client {flow}, datagram {} {whither}: {report}", report.number());
         }
     }
     // ANCHOR_END: driver
 
-    /// The number of a client, with a socket of its own towards the server. The server knows its
-    /// clients by their ports, so they cannot share one.
+    /// The number of a client, old or new.
     fn flow_of(&mut self, address: SocketAddr) -> anyhow::Result<u64> {
         if let Some(client) = self.clients.iter().find(|client| client.address == address) {
             return Ok(client.flow);
@@ -158,10 +155,9 @@ impl Relay {
         upstream.set_read_timeout(Some(FORGOTTEN_EVERY))?;
         let upstream = Arc::new(upstream);
         self.flows += 1;
-        let (flow, arrivals, heard) = (self.flows, self.arrivals.clone(), Arc::clone(&upstream));
-        thread::spawn(move || hear_server(flow, &heard, &arrivals));
-        self.clients.push_back(Client { flow, address, upstream });
-        Ok(flow)
+        hear(Some(self.flows), Arc::clone(&upstream), self.arrivals.clone());
+        self.clients.push_back(Client { flow: self.flows, address, upstream });
+        Ok(self.flows)
     }
 
     /// Sends what is due. To a client that has been forgotten nothing is sent.
@@ -169,42 +165,35 @@ impl Relay {
         let Transmit { flow, direction, payload, .. } = transmit;
         let Some(client) = self.clients.iter().find(|client| client.flow == *flow) else { return };
         let sent = match direction {
-            Direction::ToServer => client.upstream.send(payload),
-            Direction::ToClient => self.socket.send_to(payload, client.address),
+            ToServer => client.upstream.send(payload),
+            ToClient => self.socket.send_to(payload, client.address),
         };
         if let Err(error) = sent {
-            note!("client {flow}: cannot pass on {} bytes: {error}", payload.len());
+            note!("client {flow}: cannot pass on {}: {error}", count(payload.len(), "byte"));
         }
     }
 }
 
-fn hear_clients(socket: &UdpSocket, arrivals: &SyncSender<Arrival>) {
-    let mut datagram = vec![0; DATAGRAM_LEN_MAX];
-    loop {
-        let arrival = match socket.recv_from(&mut datagram) {
-            Ok((len, client)) => Arrival::FromClient(client, datagram[..len].to_vec()),
-            // Windows reports here that the datagram before went to somebody who has gone.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
-            Err(error) => Arrival::Broken(error),
-        };
-        if arrivals.send(arrival).is_err() {
-            return;
-        }
-    }
-}
-
-fn hear_server(flow: u64, upstream: &Arc<UdpSocket>, arrivals: &SyncSender<Arrival>) {
-    let mut datagram = vec![0; DATAGRAM_LEN_MAX];
-    // The other handle is the relay's, and goes when the client is forgotten.
-    while Arc::strong_count(upstream) > 1 {
-        match upstream.recv(&mut datagram) {
-            Ok(len) => {
-                if arrivals.send(Arrival::FromServer(flow, datagram[..len].to_vec())).is_err() {
-                    return;
+/// Listens in a thread of its own: to the server for the client `flow`, or to all clients.
+fn hear(flow: Option<u64>, socket: Arc<UdpSocket>, arrivals: SyncSender<Arrival>) {
+    thread::spawn(move || {
+        let mut datagram = vec![0; DATAGRAM_LEN_MAX];
+        // The other handle is the relay's, and goes when the client is forgotten.
+        while Arc::strong_count(&socket) > 1 {
+            let arrival = match socket.recv_from(&mut datagram) {
+                Err(error) if is_silence(&error) => continue,
+                Err(error) if is_refusal(&error) => {
+                    note!("nobody receives what is passed on: {}", describe(&error));
+                    continue;
                 }
+                received => received.map(|(len, sender)| {
+                    let sender = flow.map_or(Sender::Client(sender), Sender::Server);
+                    (sender, datagram[..len].to_vec())
+                }),
+            };
+            if arrivals.send(arrival).is_err() {
+                return;
             }
-            Err(error) if is_silence(&error) => {}
-            Err(error) => note!("client {flow}: the server cannot be reached: {error}"),
         }
-    }
+    });
 }
