@@ -36,3 +36,10 @@ pub mod discover;
 
 pub mod ping;
 pub mod relay;
+//! *Read:* [`server`] → [`client`] → [`load`].
+
+pub mod server;
+pub mod client;
+
+// A tool.
+pub mod load;

@@ -13,6 +13,11 @@ use udp_echo::{ping, relay};
 /// Chapter 2: what a datagram keeps, and what it does not promise.
 #[derive(Parser)]
 #[command(version, after_help = "Watch a lesson: cargo xtask demo udp-echo/ping")]
+use udp_echo::{client, load, server};
+
+/// Chapter 2: what a datagram keeps, and what it does not promise.
+#[derive(Parser)]
+#[command(version, after_help = "Watch a lesson: cargo xtask demo udp-echo/server")]
 struct Program {
     #[command(subcommand)]
     lesson: Lesson,
@@ -43,6 +48,15 @@ const SHELVES: cli::Shelves = &[("Lossy", &["ping", "relay"])];
 enum Lesson {
     Ping(ping::Args),
     Relay(relay::Args),
+const SHELVES: cli::Shelves = &[("Echo", &["server", "client"]), ("Tools", &["load"])];
+
+#[derive(Subcommand)]
+enum Lesson {
+    // Echo.
+    Server(server::Args),
+    Client(client::Args),
+    // Tools.
+    Load(load::Args),
 }
 
 fn main() -> ExitCode {
@@ -57,5 +71,8 @@ fn main() -> ExitCode {
         Lesson::Discover(args) => discover::run(args),
         Lesson::Ping(args) => ping::run(args),
         Lesson::Relay(args) => relay::run(args),
+        Lesson::Server(args) => server::run(args),
+        Lesson::Client(args) => client::run(args),
+        Lesson::Load(args) => load::run(args),
     })
 }

@@ -1,0 +1,55 @@
+//! Step 1: one datagram, one answer, with the standard library alone.
+//!
+//! ```text
+//!  recvfrom … waits ◀── a datagram, and whose it is
+//!  sendto ────────────▶ the same bytes, to whoever that was
+//! ```
+//!
+//! It serves any number of clients, because it remembers none. What it cannot do:
+//!
+//! - *Answer from the address that was asked.* On a machine with two addresses, a server bound to
+//!   0.0.0.0 answers from whichever the system thinks best. A client that called connect(2) drops
+//!   that answer as a stranger's.
+//! - *Tell how many datagrams the system has dropped* because it was too slow to take them.
+//!
+//! Both come with recvmsg(2) only, which std does not have: see `batch.rs`. It also makes two
+//! system calls for every datagram. See recvfrom(2), sendto(2), udp(7).
+
+use std::net::UdpSocket;
+
+use super::{DATAGRAM_LEN_MAX, ledger::Ledger};
+
+// ANCHOR: serve
+/// Sends back what comes, for ever.
+///
+/// # Errors
+/// When the socket is broken, or stdout cannot be written.
+pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
+    let mut buffer = vec![0; DATAGRAM_LEN_MAX];
+    loop {
+        ledger.call();
+        let (len, client) = match socket.recv_from(&mut buffer) {
+            Ok(received) => received,
+            Err(error) => {
+                ledger.receive_failed(error)?;
+                continue;
+            }
+        };
+        let datagram = &buffer[..len];
+        if !ledger.received(client, None, datagram)? {
+            continue;
+        }
+
+        // A full send buffer makes this wait. An error may be news of an older answer that nobody
+        // wanted, by ICMP; being told clears it, so a second try is owed to this one.
+        let send = || {
+            ledger.call();
+            socket.send_to(datagram, client)
+        };
+        match send().or_else(|_| send()) {
+            Ok(_) => ledger.sent(1),
+            Err(error) => ledger.send_failed(Some(client), &error),
+        }
+    }
+}
+// ANCHOR_END: serve
