@@ -31,7 +31,8 @@ pub(crate) mod mmsg;
 #[cfg_attr(not(target_os = "linux"), path = "server/offload_elsewhere.rs")]
 pub mod offload;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use cli::{Advice, Period, Stop, note};
+use cli::{Advice, Period, StopFlag, note};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use ledger::{Counters, Ledger, Totals};
@@ -49,6 +50,10 @@ pub const DATAGRAM_LEN_MAX: usize = 65_535;
 
 /// Some thousand short datagrams, with what the system keeps beside each of them.
 const RECEIVE_BUFFER_LEN: usize = 1 << 20;
+
+/// How long a server waits at most before it looks whether it has been told to stop. A signal
+/// wakes it at once, but not one that comes just before it begins to wait.
+pub(crate) const LOOK_UP: Duration = Duration::from_millis(250);
 
 /// More than any machine has use for; each brings its own buffers.
 const THREADS_MAX: u16 = 256;
@@ -87,7 +92,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Sends back what comes to `socket`, for ever, in this way.
+    /// Sends back what comes to `socket` in this way, until the ledger is closed.
     ///
     /// # Errors
     /// When the socket is broken, or stdout cannot be written.
@@ -96,6 +101,18 @@ impl Mode {
             Self::Simple => simple::serve(socket, ledger),
             Self::Batch => batch::serve(socket, ledger),
             Self::Offload => offload::serve(socket, ledger),
+        }
+    }
+
+    /// Sets what must be set before the first datagram comes.
+    fn prepare(self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        if self == Self::Batch {
+            // A kernel that does not know this leaves the drops at 0.
+            let _ = mmsg::tell_drops(socket);
+        }
+        match self {
+            Self::Simple => Ok(()),
+            Self::Batch | Self::Offload => mmsg::tell_asked(socket, address),
         }
     }
 
@@ -117,44 +134,69 @@ impl Mode {
 /// # Errors
 /// When the address cannot be had, or a socket breaks.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let stop = Stop::server()?;
-    let sockets = bind(args.bind, args.threads)?;
-    let own = sockets[0].local_addr()?;
-    let can = Capabilities::of(&sockets[0]);
+    let stop = StopFlag::server()?;
+    let can = Capabilities::find_out();
     note!("this system can: {can}");
     let mode = args.mode.possible(can);
     if mode != args.mode {
         note!("{} is not possible here; falling back to {}", name(args.mode), name(mode));
     }
 
-    let ledgers: Vec<Ledger> = sockets.iter().map(|_| Ledger::new(own, args.quiet)).collect();
+    let sockets = bind(args.bind, args.threads, mode)?;
+    let own = sockets[0].local_addr()?;
+    let ledgers: Vec<_> =
+        sockets.iter().map(|_| Ledger::new(own, args.quiet, stop.clone())).collect();
     let statistics = Statistics::of(mode, &ledgers, &sockets)?;
-    let last_words = statistics.clone();
-    stop.cleanup(move || last_words.note());
     cli::ready(own)?;
+    let workers = sockets.into_iter().zip(ledgers).collect();
+    let result = work(mode, workers, args.stats_every, &statistics);
+    stop.note();
+    statistics.note();
+    result
+}
 
-    // The first thread that ends, ends the server: none of them does unless it must.
+/// Lets every socket be served until the server is told to stop, or one of them breaks.
+fn work(
+    mode: Mode,
+    mut workers: Vec<(UdpSocket, Ledger)>,
+    stats_every: Option<Period>,
+    statistics: &Statistics,
+) -> anyhow::Result<()> {
+    // Alone, it works in this thread: with a second one in the process, every system call would
+    // be some percent dearer.
+    if let ([(socket, ledger)], None) = (workers.as_mut_slice(), stats_every) {
+        return mode.serve(socket, ledger);
+    }
+    let mut working = workers.len();
     let (ended, end) = mpsc::channel();
-    for (socket, mut ledger) in sockets.into_iter().zip(ledgers) {
+    for (socket, mut ledger) in workers {
         let ended = ended.clone();
         thread::spawn(move || {
-            // Nobody listens any more when the process is about to end.
+            // Nobody listens any more when another has failed, and the process ends.
             let _ = ended.send(mode.serve(&socket, &mut ledger));
         });
     }
-    let every = args.stats_every.map_or(Duration::MAX, Period::duration);
-    loop {
+    let every = stats_every.map_or(Duration::MAX, Period::duration);
+    while working > 0 {
         match end.recv_timeout(every) {
-            Ok(result) => return result,
+            Ok(result) => {
+                result?;
+                working -= 1;
+            }
             Err(RecvTimeoutError::Timeout) => statistics.note(),
+            // A thread has panicked. The others go on, and this server has one socket less.
             Err(RecvTimeoutError::Disconnected) => anyhow::bail!("every thread has gone"),
         }
     }
+    Ok(())
 }
 
 // ANCHOR: bind
 /// As many sockets as threads, on one address.
-fn bind(address: SocketAddr, threads: u16) -> anyhow::Result<Vec<UdpSocket>> {
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn bind(address: SocketAddr, threads: u16, mode: Mode) -> anyhow::Result<Vec<UdpSocket>> {
     let mut sockets: Vec<UdpSocket> = Vec::new();
     for _ in 0..threads {
         // If the system chose the first one's port, the others need the same.
@@ -165,9 +207,12 @@ fn bind(address: SocketAddr, threads: u16) -> anyhow::Result<Vec<UdpSocket>> {
         if threads > 1 {
             share_port(&socket)?;
         }
+        // So that it sees in time that it has been told to stop.
+        socket.set_read_timeout(Some(LOOK_UP))?;
         // What comes in a burst must wait somewhere. The system gives what it is willing to give
         // (net.core.rmem_max), and says nothing if that is less.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_LEN);
+        mode.prepare(&socket, address).context("the socket takes no options")?;
         socket.bind(&address.into()).with_context(|| format!("cannot bind {address}"))?;
         sockets.push(socket.into());
     }
@@ -200,22 +245,25 @@ struct Capabilities {
 }
 
 impl Capabilities {
+    /// By asking a socket of its own, because asking changes options.
+    fn find_out() -> Self {
+        let Ok(spare) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) else { return Self::NONE };
+        Self { recvmmsg: mmsg::is_available(&spare), ..Self::of_offload(&spare) }
+    }
+
     #[cfg(target_os = "linux")]
-    fn of(socket: &UdpSocket) -> Self {
-        // Asking changes options, so another socket is asked.
-        let spare = UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok();
-        let state = spare.and_then(|spare| quinn_udp::UdpSocketState::new((&spare).into()).ok());
-        Self {
-            recvmmsg: mmsg::is_available(socket),
-            gso: state.as_ref().map_or(1, quinn_udp::UdpSocketState::max_gso_segments),
-            gro: state.is_some_and(|state| state.gro_segments() > 1),
-        }
+    fn of_offload(spare: &UdpSocket) -> Self {
+        let Ok(state) = quinn_udp::UdpSocketState::new(spare.into()) else { return Self::NONE };
+        let (gso, gro) = (state.max_gso_segments(), state.gro_segments() > 1);
+        Self { gso, gro, ..Self::NONE }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn of(socket: &UdpSocket) -> Self {
-        Self { recvmmsg: mmsg::is_available(socket), gso: 1, gro: false }
+    fn of_offload(_spare: &UdpSocket) -> Self {
+        Self::NONE
     }
+
+    const NONE: Self = Self { recvmmsg: false, gso: 1, gro: false };
 }
 
 impl std::fmt::Display for Capabilities {
@@ -295,15 +343,15 @@ mod tests {
 
     #[test]
     fn one_socket_wants_its_address_for_itself() {
-        let first = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
-        let taken = bind(first[0].local_addr().unwrap(), 1).unwrap_err();
+        let first = bind("127.0.0.1:0".parse().unwrap(), 1, Mode::Simple).unwrap();
+        let taken = bind(first[0].local_addr().unwrap(), 1, Mode::Simple).unwrap_err();
         assert!(taken.to_string().starts_with("cannot bind 127.0.0.1:"), "{taken}");
     }
 
     #[cfg(unix)]
     #[test]
     fn several_sockets_share_the_port_that_the_system_chose() {
-        let sockets = bind("[::1]:0".parse().unwrap(), 3).unwrap();
+        let sockets = bind("[::1]:0".parse().unwrap(), 3, Mode::Batch).unwrap();
         let own = sockets[0].local_addr().unwrap();
         assert_ne!(own.port(), 0);
         assert!(sockets.iter().all(|socket| socket.local_addr().unwrap() == own));

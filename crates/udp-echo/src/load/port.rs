@@ -17,6 +17,9 @@ use crate::server::mmsg::Batch;
 /// Datagrams in a system call.
 const SLOTS: usize = 64;
 
+/// As much as the system gives.
+const RECEIVE_BUFFER_LEN: usize = 4 << 20;
+
 /// One port to ask from.
 #[derive(Debug)]
 pub struct Port {
@@ -57,6 +60,8 @@ impl Gear {
     pub fn open(&self, server: SocketAddr) -> anyhow::Result<Port> {
         let socket = UdpSocket::bind(any_address_like(server))
             .context("cannot make a socket (`ulimit -n` says how many a program may have)")?;
+        // Answers that come in a burst must wait somewhere, or it is we who lose them.
+        let _ = socket2::SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_LEN);
         socket.connect(server).with_context(|| format!("cannot send to {server}"))?;
         socket.set_nonblocking(true)?;
         Ok(Port {

@@ -15,26 +15,24 @@
 
 use std::net::UdpSocket;
 
-use anyhow::Context;
-
-use super::{DATAGRAM_LEN_MAX, ledger::Ledger, mmsg, mmsg::Batch};
+use super::{DATAGRAM_LEN_MAX, ledger::Ledger, mmsg::Batch};
 
 /// As many as help: the system call is then 2 % of what 64 datagrams cost. With room for the
 /// longest datagram each, that is 4 MiB, of which only what is written to takes memory.
 const SLOTS: usize = 64;
 
-/// A multiple of the page size, so that short datagrams touch one page each.
-const ROOM: usize = DATAGRAM_LEN_MAX + 1;
+/// The length of 16 pages and an odd number of cache lines. With a round number, all slots would
+/// begin in the same corner of the processor's cache, and drive each other out of it.
+const ROOM: usize = DATAGRAM_LEN_MAX + 1 + 17 * 64;
 
 // ANCHOR: serve
-/// Sends back what comes, for ever.
+/// Sends back what comes, until the server is told to stop.
 ///
 /// # Errors
 /// When the socket is broken, or stdout cannot be written.
 pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
-    mmsg::prepare(socket).context("the system does not tell which address was asked")?;
     let mut batch = Batch::new(SLOTS, ROOM);
-    loop {
+    while ledger.is_open() {
         ledger.call();
         let count = match batch.receive(socket) {
             Ok(count) => count,
@@ -53,6 +51,7 @@ pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
         }
         answer(socket, &mut batch, ledger);
     }
+    Ok(())
 }
 
 /// Sends what is pending. The one that the system does not take is tried twice, as in

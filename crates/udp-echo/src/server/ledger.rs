@@ -9,13 +9,16 @@
 //! them count, show and refuse alike.
 
 use std::fmt;
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{Interrupted, TimedOut, WouldBlock},
+};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use cli::{count, escape, note, say};
+use cli::{StopFlag, count, escape, note, say};
 
 use super::policy;
 
@@ -48,15 +51,17 @@ pub struct Ledger {
     counters: Arc<Counters>,
     own: SocketAddr,
     quiet: bool,
+    stop: StopFlag,
     failures: u32,
     told_send_error: bool,
 }
 
 impl Ledger {
-    /// An empty one, for a server that is bound to `own`. If `quiet`, datagrams are not shown.
+    /// An empty one, for a server that is bound to `own` and ends when `stop` is raised. If
+    /// `quiet`, datagrams are not shown.
     #[must_use]
-    pub fn new(own: SocketAddr, quiet: bool) -> Self {
-        Self { counters: Arc::default(), own, quiet, failures: 0, told_send_error: false }
+    pub fn new(own: SocketAddr, quiet: bool, stop: StopFlag) -> Self {
+        Self { counters: Arc::default(), own, quiet, stop, failures: 0, told_send_error: false }
     }
 
     /// Its numbers, for another thread to read.
@@ -69,6 +74,12 @@ impl Ledger {
     #[must_use]
     pub fn own(&self) -> SocketAddr {
         self.own
+    }
+
+    /// Whether the server has not been told to stop.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.stop.is_raised()
     }
 
     /// A system call is about to be made.
@@ -144,7 +155,8 @@ impl Ledger {
     /// # Errors
     /// The error itself, when nothing else has come for long.
     pub fn receive_failed(&mut self, error: io::Error) -> anyhow::Result<()> {
-        if error.kind() == io::ErrorKind::Interrupted {
+        // A signal, or nothing to do for a while: either way it is time to look up.
+        if matches!(error.kind(), Interrupted | WouldBlock | TimedOut) {
             return Ok(());
         }
         add(&self.counters.receive_errors, 1);
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_counts_as_received_and_not_as_answered() {
-        let mut ledger = Ledger::new("127.0.0.1:8090".parse().unwrap(), true);
+        let mut ledger = Ledger::new("127.0.0.1:8090".parse().unwrap(), true, StopFlag::default());
         assert!(ledger.received("127.0.0.1:5000".parse().unwrap(), None, b"hello").unwrap());
         ledger.sent(1);
         assert!(!ledger.received_run("127.0.0.1:7".parse().unwrap(), None, b"aabbc", 2).unwrap());
@@ -285,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_thousand_failures_in_a_row_end_the_server_and_fewer_do_not() {
-        let mut ledger = Ledger::new("127.0.0.1:8090".parse().unwrap(), true);
+        let mut ledger = Ledger::new("127.0.0.1:8090".parse().unwrap(), true, StopFlag::default());
         let fail = |ledger: &mut Ledger, times: u32| {
             (0..times)
                 .all(|_| ledger.receive_failed(io::ErrorKind::ConnectionRefused.into()).is_ok())
@@ -293,7 +305,7 @@ mod tests {
         assert!(fail(&mut ledger, FAILURES_MAX - 1));
         ledger.received("127.0.0.1:5000".parse().unwrap(), None, b"").unwrap();
         assert!(fail(&mut ledger, FAILURES_MAX - 1));
-        assert!(ledger.receive_failed(io::ErrorKind::Interrupted.into()).is_ok());
+        assert!(ledger.receive_failed(Interrupted.into()).is_ok());
         assert!(!fail(&mut ledger, 1));
     }
 

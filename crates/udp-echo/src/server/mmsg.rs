@@ -59,7 +59,7 @@ pub(crate) struct Batch {
 pub(crate) struct Datagram<'a> {
     /// Who sent it; `None` if the system gave no internet address.
     pub(crate) source: Option<SocketAddr>,
-    /// The address of ours to answer from, where [`prepare`] has asked for it.
+    /// The address of ours to answer from, where [`tell_asked`] has asked for it.
     pub(crate) asked: Option<IpAddr>,
     /// What it says.
     pub(crate) bytes: &'a [u8],
@@ -83,14 +83,17 @@ pub(crate) fn is_available(socket: &UdpSocket) -> bool {
     received >= 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ENOSYS)
 }
 
-/// Asks the system to say with each datagram how many were dropped, and on a socket of all
-/// addresses also which address was asked.
-pub(crate) fn prepare(socket: &UdpSocket) -> io::Result<()> {
-    // An old kernel that does not know this option leaves the drops at 0.
-    let _ = set_option(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1);
-    match socket.local_addr()? {
+/// Lets the system say with each datagram how many were dropped before it.
+pub(crate) fn tell_drops(socket: &impl AsRawFd) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)
+}
+
+/// Lets the system say with each datagram which address of ours was asked. It notes that when the
+/// datagram arrives, so a socket must be told before it is bound to `address`.
+pub(crate) fn tell_asked(socket: &impl AsRawFd, address: SocketAddr) -> io::Result<()> {
+    match address {
         // A socket with one address answers from it anyway, and need not pay for being told.
-        own if !own.ip().is_unspecified() => Ok(()),
+        one if !one.ip().is_unspecified() => Ok(()),
         SocketAddr::V4(_) => set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1),
         SocketAddr::V6(_) => set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1),
     }
@@ -327,7 +330,8 @@ impl Batch {
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                 // SAFETY: the system puts an in_pktinfo behind a header of this kind.
                 let info = unsafe { data.cast::<libc::in_pktinfo>().read_unaligned() };
-                asked = Some(Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr)).into());
+                let address = Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr));
+                asked = (!address.is_unspecified()).then_some(address.into());
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 // SAFETY: the system puts an in6_pktinfo behind a header of this kind.
@@ -422,7 +426,7 @@ fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-fn set_option(socket: &UdpSocket, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
+fn set_option(socket: &impl AsRawFd, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     #[expect(clippy::cast_possible_truncation, reason = "4")]
     let len = size_of::<c_int>() as libc::socklen_t;
     // SAFETY: the system reads `len` bytes, the size of `value`.
@@ -477,8 +481,7 @@ mod tests {
             // An IPv6 socket for both families sees IPv4 as ::ffff:a.b.c.d.
             ("[::]:0", "127.0.0.78", "127.0.0.1:0"),
         ] {
-            let (server, client) = (bind(any), bind(own));
-            prepare(&server).unwrap();
+            let (server, client) = (bind_told(any), bind(own));
             let mut batch = Batch::new(2, 100);
             let asked: IpAddr = asked.parse().unwrap();
             let asked = SocketAddr::new(asked, server.local_addr().unwrap().port());
@@ -518,7 +521,7 @@ mod tests {
     #[test]
     fn datagrams_that_the_system_dropped_are_counted_once() {
         let (server, client) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
-        prepare(&server).unwrap();
+        tell_drops(&server).unwrap();
         let address = server.local_addr().unwrap();
         // More than the largest buffer that a socket gets by default on any Linux.
         for _ in 0..4000 {
@@ -558,6 +561,15 @@ mod tests {
         let socket = UdpSocket::bind(address).unwrap();
         socket.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
         socket
+    }
+
+    fn bind_told(address: &str) -> UdpSocket {
+        let address: SocketAddr = address.parse().unwrap();
+        let domain = socket2::Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, None).unwrap();
+        tell_asked(&socket, address).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.into()
     }
 
     fn next(socket: &UdpSocket) -> String {

@@ -27,8 +27,13 @@ pub(crate) fn is_available(_socket: &UdpSocket) -> bool {
     false
 }
 
-/// There is nothing to prepare.
-pub(crate) fn prepare(_socket: &UdpSocket) -> io::Result<()> {
+/// It does not.
+pub(crate) fn tell_drops<T>(_socket: &T) -> io::Result<()> {
+    Ok(())
+}
+
+/// It does not.
+pub(crate) fn tell_asked<T>(_socket: &T, _address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 

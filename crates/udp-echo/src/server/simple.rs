@@ -20,13 +20,13 @@ use std::net::UdpSocket;
 use super::{DATAGRAM_LEN_MAX, ledger::Ledger};
 
 // ANCHOR: serve
-/// Sends back what comes, for ever.
+/// Sends back what comes, until the server is told to stop.
 ///
 /// # Errors
 /// When the socket is broken, or stdout cannot be written.
 pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
     let mut buffer = vec![0; DATAGRAM_LEN_MAX];
-    loop {
+    while ledger.is_open() {
         ledger.call();
         let (len, client) = match socket.recv_from(&mut buffer) {
             Ok(received) => received,
@@ -51,5 +51,6 @@ pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
             Err(error) => ledger.send_failed(Some(client), &error),
         }
     }
+    Ok(())
 }
 // ANCHOR_END: serve
