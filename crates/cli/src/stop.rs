@@ -20,7 +20,7 @@
 //! Clients need none of this: the system's own way to end them on Ctrl-C is exit code 130.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Stops a server on SIGINT or SIGTERM. See signal(7).
@@ -123,7 +123,8 @@ impl Stop {
 #[derive(Clone, Debug, Default)]
 pub struct StopFlag {
     raised: Arc<AtomicBool>,
-    signal: Arc<AtomicUsize>,
+    #[cfg(unix)]
+    signal: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl StopFlag {

@@ -1,7 +1,7 @@
 //! The programs themselves: what they print, and how they end.
 #![allow(clippy::unwrap_used, reason = "a panic is the failure")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -44,6 +44,7 @@ fn a_client_says_each_line_and_ends_politely() {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_line_that_no_datagram_holds_is_an_error_that_says_so() {
     let server = Server::start(&["-q"]);
@@ -120,7 +121,8 @@ fn a_server_that_is_stopped_says_what_it_did() {
             assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
             assert!(server.child.wait().unwrap().success());
             let mut errors = String::new();
-            server.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            std::io::Read::read_to_string(&mut server.child.stderr.take().unwrap(), &mut errors)
+                .unwrap();
             assert!(errors.contains("\nstopped by SIGTERM\n"), "{errors}");
             assert!(errors.contains("datagrams 3, bytes 7, answered 3, "), "{errors}");
         }

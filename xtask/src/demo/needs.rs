@@ -67,7 +67,7 @@ impl Binaries {
 }
 
 /// As a shell looks for a program; a name with a slash is a path.
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     if Path::new(name).components().count() > 1 {
         let path = std::path::absolute(name).ok()?;
         return path.is_file().then_some(path);

@@ -253,7 +253,7 @@ fn xml_text(text: &str) -> String {
 }
 
 /// A JSON string (RFC 8259, section 7).
-fn json_text(text: &str) -> String {
+pub(crate) fn json_text(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
     for character in text.chars() {
