@@ -4,8 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{book, cable, demo};
-use xtask::{bench, book, demo};
+use xtask::{bench, book, cable, demo};
 
 /// The course's runner
 #[derive(Parser)]

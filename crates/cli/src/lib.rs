@@ -37,4 +37,4 @@ pub use input::ask;
 pub use output::{count, ready};
 pub use period::Period;
 pub use shelves::{Shelves, shelve};
-pub use stop::{Stop, StopFlag};
+pub use stop::Stop;

@@ -24,22 +24,18 @@
 
 // Letters.
 pub mod once;
+pub mod server;
+pub mod client;
 pub mod chat;
 
 // The small print.
 pub mod boundaries;
 pub mod refused;
+pub mod ping;
 
 // Further afield.
 pub mod discover;
-//! *Read:* [`ping`] → [`relay`].
-
-pub mod ping;
 pub mod relay;
-//! *Read:* [`server`] → [`client`] → [`load`].
 
-pub mod server;
-pub mod client;
-
-// A tool.
+// Tools.
 pub mod load;

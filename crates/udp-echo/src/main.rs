@@ -3,21 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use udp_echo::{boundaries, chat, discover, once, refused};
+use udp_echo::{boundaries, chat, client, discover, load, once, ping, refused, relay, server};
 
 /// Chapter 2: what a datagram keeps, what it does not promise, what a call costs.
 #[derive(Parser)]
 #[command(version, after_help = "Watch a lesson: cargo xtask demo udp-echo/once")]
-use udp_echo::{ping, relay};
-
-/// Chapter 2: what a datagram keeps, and what it does not promise.
-#[derive(Parser)]
-#[command(version, after_help = "Watch a lesson: cargo xtask demo udp-echo/ping")]
-use udp_echo::{client, load, server};
-
-/// Chapter 2: what a datagram keeps, and what it does not promise.
-#[derive(Parser)]
-#[command(version, after_help = "Watch a lesson: cargo xtask demo udp-echo/server")]
 struct Program {
     #[command(subcommand)]
     lesson: Lesson,
@@ -36,25 +26,16 @@ const SHELVES: cli::Shelves = &[
 enum Lesson {
     // Letters.
     Once(once::Args),
+    Server(server::Args),
+    Client(client::Args),
     Chat(chat::Args),
     // The small print.
     Boundaries(boundaries::Args),
     Refused(refused::Args),
+    Ping(ping::Args),
     // Further afield.
     Discover(discover::Args),
-const SHELVES: cli::Shelves = &[("Lossy", &["ping", "relay"])];
-
-#[derive(Subcommand)]
-enum Lesson {
-    Ping(ping::Args),
     Relay(relay::Args),
-const SHELVES: cli::Shelves = &[("Echo", &["server", "client"]), ("Tools", &["load"])];
-
-#[derive(Subcommand)]
-enum Lesson {
-    // Echo.
-    Server(server::Args),
-    Client(client::Args),
     // Tools.
     Load(load::Args),
 }
@@ -65,14 +46,14 @@ fn main() -> ExitCode {
     program.color.apply();
     cli::run(|| match program.lesson {
         Lesson::Once(args) => once::run(args),
+        Lesson::Server(args) => server::run(args),
+        Lesson::Client(args) => client::run(args),
         Lesson::Chat(args) => chat::run(args),
         Lesson::Boundaries(args) => boundaries::run(args),
         Lesson::Refused(args) => refused::run(args),
-        Lesson::Discover(args) => discover::run(args),
         Lesson::Ping(args) => ping::run(args),
+        Lesson::Discover(args) => discover::run(args),
         Lesson::Relay(args) => relay::run(args),
-        Lesson::Server(args) => server::run(args),
-        Lesson::Client(args) => client::run(args),
         Lesson::Load(args) => load::run(args),
     })
 }

@@ -25,6 +25,7 @@
 pub mod simple;
 pub mod policy;
 pub mod ledger;
+pub mod stop_flag;
 pub mod batch;
 #[cfg_attr(not(target_os = "linux"), path = "server/mmsg_elsewhere.rs")]
 pub(crate) mod mmsg;
@@ -40,8 +41,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use cli::{Advice, Period, StopFlag, note};
+use cli::{Advice, Period, note};
 use socket2::{Domain, Protocol, Socket, Type};
+use stop_flag::StopFlag;
 
 use ledger::{Counters, Ledger, Totals};
 

@@ -242,7 +242,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_process_that_works_costs_time() {
-        let group = rustix::process::getpgrp().as_raw_nonzero().get();
+        let group = nix::unistd::getpgrp().as_raw();
         let group = u32::try_from(group).unwrap();
         let before = cpu_of_group(group).unwrap();
         let mut sum = 0_u64;

@@ -93,9 +93,9 @@ mod tests {
 
     #[test]
     fn ipv6_multicast_needs_ipv6() {
-        assert!(missing("ipv6").is_none() || missing("ipv6-multicast").is_some());
+        assert!(missing("ipv6", false).is_none() || missing("ipv6-multicast", false).is_some());
         let reason = "needs ipv6-multicast: what is sent";
-        assert!(missing("ipv6-multicast").is_none_or(|said| said.starts_with(reason)));
+        assert!(missing("ipv6-multicast", false).is_none_or(|said| said.starts_with(reason)));
     }
 
     #[test]

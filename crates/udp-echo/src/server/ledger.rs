@@ -18,7 +18,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use cli::{StopFlag, count, escape, note, say};
+use cli::{count, escape, note, say};
+
+use super::stop_flag::StopFlag;
 
 use super::policy;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use cli::StopFlag;
 use udp_echo::server::ledger::{Counters, Ledger, Totals};
+use udp_echo::server::stop_flag::StopFlag;
 use udp_echo::server::{self, Mode};
 
 /// Whoever waits longer waits for what will not come.
