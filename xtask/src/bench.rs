@@ -12,8 +12,9 @@
 //! fails because something is slow. What could not be run is listed, with the reason.
 //!
 //! *Read:* [`contest`] (what is compared) → [`process`] (a server and what it costs) → one file
-//! for each chapter: [`udp_echo`]. A new chapter adds a file and a line in [`CHAPTERS`].
+//! for each chapter: [`udp_echo`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
 
+pub mod cable;
 pub mod contest;
 pub mod process;
 pub mod udp_echo;
@@ -71,7 +72,7 @@ pub struct Peer {
 type Prepare = fn(&Args) -> anyhow::Result<Bench>;
 
 /// The chapters that have one.
-const CHAPTERS: &[(&str, Prepare)] = &[("udp-echo", udp_echo::prepare)];
+const CHAPTERS: &[(&str, Prepare)] = &[("udp-echo", udp_echo::prepare), ("cable", cable::prepare)];
 
 /// Runs the bench.
 ///

@@ -138,7 +138,7 @@ fn measure(server: &[String], ours: &Path, load: &[String]) -> anyhow::Result<Ve
 
 /// The number that stands under `name` in a JSON text. `udp-echo load` writes it, each name once:
 /// reading that is no reason to build a JSON library.
-fn json_number(json: &str, name: &str) -> Option<f64> {
+pub(super) fn json_number(json: &str, name: &str) -> Option<f64> {
     number_after(json, &format!("\"{name}\":"))
 }
 
@@ -150,11 +150,11 @@ fn number_after(text: &str, words: &str) -> Option<f64> {
     rest[..end.unwrap_or(rest.len())].parse().ok()
 }
 
-fn words(line: &str) -> Vec<String> {
+pub(super) fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-fn text(path: &Path) -> String {
+pub(super) fn text(path: &Path) -> String {
     PathBuf::from(path).to_string_lossy().into_owned()
 }
 
