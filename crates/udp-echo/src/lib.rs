@@ -39,3 +39,5 @@ pub mod relay;
 
 // Tools.
 pub mod load;
+// A tool.
+pub mod decode;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use udp_echo::{boundaries, chat, client, discover, load, once, ping, refused, relay, server};
+use udp_echo::{decode, ping, relay};
 
 /// Chapter 2: what a datagram keeps, what it does not promise, what a call costs.
 #[derive(Parser)]
@@ -38,6 +39,8 @@ enum Lesson {
     Relay(relay::Args),
     // Tools.
     Load(load::Args),
+    #[command(hide = true)]
+    Decode(decode::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,5 +58,6 @@ fn main() -> ExitCode {
         Lesson::Discover(args) => discover::run(args),
         Lesson::Relay(args) => relay::run(args),
         Lesson::Load(args) => load::run(args),
+        Lesson::Decode(args) => decode::run(args),
     })
 }

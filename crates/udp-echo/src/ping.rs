@@ -53,7 +53,7 @@ It pings over UDP, so it needs an echo server at the other end, such as `udp-ech
 ends it with the summary. Exit code 4 says that nothing came back at all.")]
 pub struct Args {
     /// The echo server's address
-    #[arg(value_name = "IP:PORT", default_value = "127.0.0.1:8090")]
+    #[arg(value_name = "IP:PORT", default_value = "127.0.0.1:8090", value_parser = cli::address)]
     server: SocketAddr,
     /// How many pings to send; without it, until Ctrl-C
     #[arg(long, value_name = "N")]

@@ -49,10 +49,10 @@ const IDLE: Duration = Duration::from_secs(3600);
 #[command(after_help = "What it does to each datagram goes to stderr.")]
 pub struct Args {
     /// The server's address
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = cli::address)]
     to: SocketAddr,
     /// Address to receive on, for the clients; port 0 takes any free one
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8091")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8091", value_parser = cli::address)]
     bind: SocketAddr,
     /// How many datagrams are lost, in each direction
     #[arg(long, value_name = "PERCENT", default_value = "0%")]

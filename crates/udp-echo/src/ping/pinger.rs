@@ -188,6 +188,7 @@ impl Pinger {
         &self.tally
     }
 
+    // ANCHOR: machine
     /// The time is `now`: whatever is due by then is done, in the order in which it was due.
     pub fn handle_timeout(&mut self, now: Instant) {
         // Every round moves what was due beyond `now`, or ends it.
@@ -224,6 +225,7 @@ impl Pinger {
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next_due().map(|(due, _)| due)
     }
+    // ANCHOR_END: machine
 
     /// What is due first.
     fn next_due(&self) -> Option<(Instant, Due)> {

@@ -30,6 +30,7 @@ pub const PING_LEN_MAX: usize = 65_507;
 
 const MARK: &[u8; 4] = b"ping";
 
+// ANCHOR: wire
 /// What a ping says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ping {
@@ -79,6 +80,7 @@ impl Ping {
         })
     }
 }
+// ANCHOR_END: wire
 
 impl fmt::Display for Ping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
