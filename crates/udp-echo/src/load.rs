@@ -177,7 +177,6 @@ impl<'a> Load<'a> {
         due.saturating_sub(self.begin.elapsed())
     }
 
-    // ANCHOR: receive
     fn receive_all(&mut self) -> anyhow::Result<bool> {
         let mut moved = false;
         for (source, port) in self.ports.iter().enumerate() {
@@ -213,7 +212,6 @@ impl<'a> Load<'a> {
         }
         Ok(moved)
     }
-    // ANCHOR_END: receive
 
     /// Asks wherever answers have made room for a burst.
     fn ask_closed(&mut self, now: Duration) -> anyhow::Result<bool> {

@@ -89,7 +89,6 @@ impl Ledger {
         add(&self.counters.calls, 1);
     }
 
-    // ANCHOR: received
     /// Counts and shows a datagram, and says whether it may be answered. `asked` is the address
     /// of ours to which it came, where that is known.
     ///
@@ -133,7 +132,6 @@ impl Ledger {
         }
         Ok(refusal.is_none())
     }
-    // ANCHOR_END: received
 
     /// So many answers have left.
     pub fn sent(&self, answers: usize) {

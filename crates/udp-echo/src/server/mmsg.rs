@@ -211,7 +211,6 @@ impl Batch {
         latest.wrapping_sub(mem::replace(&mut self.dropped, latest))
     }
 
-    // ANCHOR: answer
     /// Puts the `i`-th datagram among what is to be sent: to its sender, from the address that
     /// was asked, as long as it came.
     pub(crate) fn answer(&mut self, i: usize) {
@@ -232,7 +231,6 @@ impl Batch {
         self.outgoing.push(header);
         self.answers.push(i);
     }
-    // ANCHOR_END: answer
 
     /// Puts a datagram of `len` bytes, to be written by the caller, among what is to be sent to
     /// the peer that the socket is connected to; `None` when all slots are taken. A batch that
@@ -262,7 +260,6 @@ impl Batch {
         self.outgoing.len() - self.done
     }
 
-    // ANCHOR: send
     /// Sends what is pending, in one system call, and says how many have left. An error is that
     /// of the first pending one, and leaves all of them pending.
     pub(crate) fn send(&mut self, socket: &UdpSocket) -> io::Result<usize> {
@@ -278,7 +275,6 @@ impl Batch {
         self.advance(sent);
         Ok(sent)
     }
-    // ANCHOR_END: send
 
     /// Where the first pending datagram was to go.
     pub(crate) fn first_pending(&self) -> Option<SocketAddr> {

@@ -26,7 +26,6 @@ use super::{DATAGRAM_LEN_MAX, LOOK_UP, ledger::Ledger, mmsg};
 /// The rest keeps buffers from beginning in the same corner of the processor's cache.
 const ROOM: usize = DATAGRAM_LEN_MAX + 1 + 17 * 64;
 
-// ANCHOR: serve
 /// Sends back what comes, until the server is told to stop.
 ///
 /// # Errors
@@ -63,7 +62,6 @@ pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
     }
     Ok(())
 }
-// ANCHOR_END: serve
 
 struct Output<'a> {
     socket: &'a UdpSocket,
