@@ -88,7 +88,7 @@ enum Role {
         #[arg(long)]
         keep_alive: bool,
         /// Say this in place of `GET PATH HTTP/1.1`, right or wrong
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", conflicts_with = "more")]
         line: Option<String>,
     },
 }
