@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use udp_echo::{boundaries, chat, client, discover, load, once, ping, refused, relay, server};
-use udp_echo::{decode, ping, relay};
+use udp_echo::{
+    boundaries, chat, client, decode, discover, load, once, ping, refused, relay, server,
+};
 
 /// Chapter 2: what a datagram keeps, what it does not promise, what a call costs.
 #[derive(Parser)]

@@ -156,6 +156,10 @@ impl Shared {
         });
         connections.push(Arc::downgrade(&connection));
         drop(connections);
+        if self.over.load(Ordering::SeqCst) {
+            // The cable was taken up while this was being connected, and did not see it.
+            connection.break_off();
+        }
         connection.start();
     }
 }
