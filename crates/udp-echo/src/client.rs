@@ -1,4 +1,4 @@
-//! Lesson `server`, the other end: sends each line of stdin and shows what comes back.
+//! Role `client`, the other end of the lesson `server`: sends each line of stdin and shows what comes back.
 //!
 //! ```text
 //!  a line of stdin ── send ──▶ server

@@ -1,6 +1,7 @@
 //! Once it is warm, the server allocates nothing, however much comes.
 //!
-//! The only test of its file: the counting allocator counts for the whole process.
+//! The only test of its file: the counting allocator counts for the whole process. It has `unsafe`,
+//! as every allocator must.
 #![expect(unsafe_code, reason = "an allocator that counts is a global one")]
 
 mod common;
@@ -16,17 +17,20 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: all is left to the system's allocator; counting does not touch the memory.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: the caller keeps the contract of `GlobalAlloc`, here and below.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: as for `alloc`.
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(memory, layout) }
     }
 
+    // SAFETY: as for `alloc`.
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.

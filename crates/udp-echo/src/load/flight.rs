@@ -65,6 +65,7 @@ impl Flight {
         let slots = in_flight as usize;
         let mut free = vec![Vec::new(); sources];
         for slot in (0..slots).rev() {
+            // In bounds: there is a list for each source, and at least one.
             free[slot % sources].push(slot);
         }
         Self { slots: numbered(slots), in_the_air: 0, kind: Kind::Closed { free } }
@@ -99,6 +100,7 @@ impl Flight {
         let (slot, sequence) = match &mut self.kind {
             Kind::Closed { free } => {
                 let slot = free.get_mut(source)?.pop()?;
+                // In bounds: only numbers of slots are ever put into the lists.
                 (slot, self.slots[slot].sequence + round)
             }
             Kind::Open { next } => {
@@ -107,10 +109,12 @@ impl Flight {
                 (slot_of(sequence, round), sequence)
             }
         };
+        // In bounds: as above, or a remainder by the number of slots.
         let loses = self.slots[slot].since.is_some();
         if !loses {
             self.in_the_air += 1;
         }
+        // In bounds: the same slot.
         self.slots[slot] = Slot { sequence, since: Some(due) };
         Some(Launch { sequence, loses })
     }
@@ -118,6 +122,7 @@ impl Flight {
     /// Answer number `sequence` has come to `source`.
     pub fn land(&mut self, source: usize, sequence: u64, now: Duration) -> Landing {
         let slot_number = slot_of(sequence, self.slots.len() as u64);
+        // In bounds: a remainder by the number of slots, whatever the peer sent.
         let slot = &mut self.slots[slot_number];
         let Some(since) = slot.since.filter(|_| slot.sequence == sequence) else {
             return Landing::Stray;
@@ -127,6 +132,7 @@ impl Flight {
             if slot_number % free.len() != source {
                 return Landing::Stray;
             }
+            // In bounds: it equals a remainder by the number of lists.
             free[source].push(slot_number);
         }
         slot.since = None;
@@ -146,6 +152,7 @@ impl Flight {
                 lost += 1;
                 if let Kind::Closed { free } = &mut self.kind {
                     let source = number % free.len();
+                    // In bounds: a remainder by the number of lists.
                     free[source].push(number);
                 }
             }

@@ -1,4 +1,5 @@
-//! Servers that run in a thread of the test, and clients that do not wait for ever.
+//! Servers that run in a thread of the test, and clients that do not wait for ever. Has `unsafe`
+//! for an option that no crate here sets.
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is the failure")]
 
