@@ -246,6 +246,9 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
     } else if let Some(seed) = args.cable.seed {
         again.push_str(&format!(" --seed {seed}"));
     }
+    if args.trace {
+        again.push_str(" --trace");
+    }
     if (scale - 1.0).abs() > f64::EPSILON {
         again.push_str(&format!(" --timeout-scale {scale}"));
     }
@@ -261,7 +264,10 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
             trace: args.trace.then(|| Look { width: terminal_width(), ascii: args.ascii }),
             faults: args.cable.faults,
             seed: args.cable.seed,
-            decoder: binaries.find_own(&demo.chapter),
+            decoder: demo
+                .transcript
+                .first_of(&binaries.names)
+                .and_then(|name| binaries.find_own(name)),
         },
     }
 }

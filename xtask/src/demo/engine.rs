@@ -196,6 +196,9 @@ const EVENTS_MAX: usize = 256;
 const SETTLE: Duration = Duration::from_millis(50);
 const SETTLE_MAX: Duration = Duration::from_millis(500);
 
+/// How much of the time for a line the clients are given to finish under faults.
+const FINISH_DIVISOR: u32 = 2;
+
 /// How often the system's socket table is looked at, while a server is awaited.
 const TABLE_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -939,6 +942,9 @@ impl<'a> Replay<'a> {
     // --- failing ------------------------------------------------------------------------------
 
     fn failure(&mut self, actor: Actor, kind: Kind) -> Failed {
+        if self.options.cable.faults.is_some() && self.options.cable.trace.is_some() {
+            self.let_clients_finish();
+        }
         self.settle();
         // A panic explains all that follows from it, and may be heard after it.
         let panic = |running: &Running| running.stderr.panic();
@@ -961,6 +967,17 @@ impl<'a> Replay<'a> {
             last_words,
             again: self.options.again.clone(),
         })
+    }
+
+    /// Under faults that the transcript did not reckon with, a failure is no end: the ladder is to
+    /// show how the programs come to terms with what was lost.
+    fn let_clients_finish(&mut self) {
+        let end = Instant::now() + self.options.deadline / FINISH_DIVISOR;
+        let is_client = |replay: &Self, actor: Actor| {
+            let running = &replay.actors[actor];
+            running.runs() && !Transcript::is_server(replay.life(actor), actor)
+        };
+        while (0..self.actors.len()).any(|actor| is_client(self, actor)) && self.take_event(end) {}
     }
 
     /// What explains a failure often comes a moment after it: the other end's error, a traceback.

@@ -173,6 +173,12 @@ impl Transcript {
         captured.chain(["server".to_owned()]).collect()
     }
 
+    /// The first of `programs` that a step starts.
+    #[must_use]
+    pub fn first_of<'a>(&self, programs: &'a [String]) -> Option<&'a str> {
+        programs.iter().map(String::as_str).find(|program| self.starts(program))
+    }
+
     /// Whether a step starts `program`.
     #[must_use]
     pub fn starts(&self, program: &str) -> bool {
