@@ -76,10 +76,16 @@ fn a_load_that_gets_no_answer_or_wrong_ones_says_so() {
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(String::from_utf8(output.stdout).unwrap().starts_with("asked 3, answered 0, lost 3\n"));
 
+    // An open loop does not wait for answers; it has more questions than it can keep in mind.
+    let open = ["--rate", "1000", "--count", "40", "--timeout", "10ms"];
+    let output = run("load", &[&[address.as_str()][..], &open].concat(), "");
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("asked 40, answered 0, lost 40\n"), "{said}");
+
     // What was asked above still lies in the socket, and nobody waits for that any more.
     let liar = thread::spawn(move || {
         let mut buffer = [0; 100];
-        for _ in 0..6 {
+        for _ in 0..46 {
             let (len, client) = silent.recv_from(&mut buffer).unwrap();
             buffer[len - 1] ^= 1;
             // Whoever asked first has gone.

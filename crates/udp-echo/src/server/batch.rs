@@ -54,22 +54,14 @@ pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends what is pending. The one that the system does not take is tried twice, as in
-/// `simple.rs`, and then given up, so that the others can go.
+/// Sends what is pending. What the system does not take is given up, so that the others can go.
 fn answer(socket: &UdpSocket, batch: &mut Batch, ledger: &mut Ledger) {
-    let mut tried = false;
     while batch.pending() > 0 {
-        ledger.call();
-        match batch.send(socket) {
-            Ok(sent) => {
-                ledger.sent(sent);
-                tried = false;
-            }
-            Err(_) if !tried => tried = true,
+        match ledger.try_twice(|| batch.send(socket)) {
+            Ok(sent) => ledger.sent(sent),
             Err(error) => {
                 ledger.send_failed(batch.first_pending(), &error);
                 batch.skip();
-                tried = false;
             }
         }
     }

@@ -133,6 +133,20 @@ impl Ledger {
         Ok(refusal.is_none())
     }
 
+    /// Makes the system call `send`, and once more if it fails: an error may be news of an older
+    /// answer that nobody wanted, by ICMP. Being told clears it, so a second try is owed to
+    /// this answer.
+    ///
+    /// # Errors
+    /// That of the second try.
+    pub fn try_twice<T>(&self, mut send: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        self.call();
+        send().or_else(|_| {
+            self.call();
+            send()
+        })
+    }
+
     /// So many answers have left.
     pub fn sent(&self, answers: usize) {
         add(&self.counters.answered, answers as u64);
@@ -293,6 +307,22 @@ mod tests {
             ..Totals::default()
         };
         assert_eq!(Totals::of(&[ledger.counters()], true), want);
+    }
+
+    #[test]
+    fn a_send_is_tried_twice_and_not_more() {
+        let want: [&[Option<u8>]; 3] = [&[Some(1)], &[None, Some(2)], &[None, None]];
+        for outcomes in want {
+            let own = "127.0.0.1:8090".parse().unwrap();
+            let ledger = Ledger::new(own, true, StopFlag::default());
+            let mut left = outcomes.iter();
+            let sent = ledger.try_twice(|| {
+                left.next().unwrap().ok_or_else(|| io::Error::from(io::ErrorKind::HostUnreachable))
+            });
+            assert_eq!(sent.ok(), *outcomes.last().unwrap());
+            let calls = Totals::of(&[ledger.counters()], false).calls;
+            assert_eq!((calls, left.len()), (outcomes.len() as u64, 0));
+        }
     }
 
     #[test]

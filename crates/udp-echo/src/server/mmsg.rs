@@ -21,7 +21,7 @@
 #![expect(unsafe_code, reason = "system calls with pointers in their arguments")]
 
 use std::io;
-use std::mem;
+use std::mem::{self, offset_of};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -202,8 +202,7 @@ impl Batch {
         for i in 0..self.received {
             self.each_control(i, |level, kind, data| {
                 if (level, kind) == (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) {
-                    // SAFETY: the system puts a u32 behind a header of this kind.
-                    latest = Some(unsafe { data.cast::<u32>().read_unaligned() });
+                    latest = data.first_chunk().copied().map(u32::from_ne_bytes).or(latest);
                 }
             });
         }
@@ -324,17 +323,17 @@ impl Batch {
         let mut asked = None;
         self.each_control(i, |level, kind, data| match (level, kind) {
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                // SAFETY: the system puts an in_pktinfo behind a header of this kind.
-                let info = unsafe { data.cast::<libc::in_pktinfo>().read_unaligned() };
-                let address = Ipv4Addr::from(u32::from_be(info.ipi_spec_dst.s_addr));
-                asked = (!address.is_unspecified()).then_some(address.into());
+                let octets = data.get(offset_of!(libc::in_pktinfo, ipi_spec_dst)..);
+                let octets: Option<&[u8; 4]> = octets.and_then(<[u8]>::first_chunk);
+                let address = octets.map(|octets| Ipv4Addr::from(*octets));
+                asked = address.filter(|address| !address.is_unspecified()).map(IpAddr::V4);
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                // SAFETY: the system puts an in6_pktinfo behind a header of this kind.
-                let info = unsafe { data.cast::<libc::in6_pktinfo>().read_unaligned() };
-                let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
+                // The address is the first field of an in6_pktinfo.
+                let octets: Option<&[u8; 16]> = data.first_chunk();
+                let address = octets.map(|octets| Ipv6Addr::from(*octets));
                 // One that came by multicast is answered from whatever the system chooses.
-                asked = (!address.is_multicast()).then_some(address.into());
+                asked = address.filter(|address| !address.is_multicast()).map(IpAddr::V6);
             }
             _ => {}
         });
@@ -342,19 +341,21 @@ impl Batch {
     }
 
     /// Shows level, type and data of the control messages that came with the `i`-th datagram.
-    fn each_control(&self, i: usize, mut show: impl FnMut(c_int, c_int, *const u8)) {
+    fn each_control(&self, i: usize, mut show: impl FnMut(c_int, c_int, &[u8])) {
         let header = &self.headers[i].msg_hdr;
         if header.msg_controllen == 0 {
             return;
         }
-        // SAFETY: after a receive, the control block holds `msg_controllen` bytes of control
-        // messages. CMSG_FIRSTHDR and CMSG_NXTHDR stay within them, and give null at the end. A
-        // message that did not fit is not there at all: the system cuts only at a header's length
-        // what is shorter than its data, and the block has room for all that we ask for.
+        // SAFETY: after a receive, the first `msg_controllen` bytes of the control block hold
+        // control messages. CMSG_FIRSTHDR and CMSG_NXTHDR stay within them, and give null at the
+        // end. `cmsg_len` counts the header and the data behind it, of which the system has
+        // written all, cut at the end of the block if there was no more room.
         unsafe {
             let mut control = libc::CMSG_FIRSTHDR(header);
             while let Some(found) = control.as_ref() {
-                show(found.cmsg_level, found.cmsg_type, libc::CMSG_DATA(control));
+                let len = found.cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
+                let data = slice::from_raw_parts(libc::CMSG_DATA(control), len);
+                show(found.cmsg_level, found.cmsg_type, data);
                 control = libc::CMSG_NXTHDR(header, control);
             }
         }

@@ -52,7 +52,7 @@ pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
             let run = &buffer[..meta.len.min(ROOM)];
             let asked = output.asked(meta);
             if ledger.received_run(meta.addr, asked, run, meta.stride)? {
-                output.answer(run, meta, asked, ledger)?;
+                output.answer(run, meta, asked, ledger);
             }
         }
         // Not all buffers were needed, so nothing was left: another receive now would only say so.
@@ -88,21 +88,14 @@ impl<'a> Output<'a> {
     }
 
     // ANCHOR: answer
-    fn answer(
-        &mut self,
-        run: &[u8],
-        meta: &RecvMeta,
-        asked: Option<IpAddr>,
-        ledger: &mut Ledger,
-    ) -> io::Result<()> {
+    fn answer(&mut self, run: &[u8], meta: &RecvMeta, asked: Option<IpAddr>, ledger: &mut Ledger) {
         let stride = meta.stride.max(1);
         if run.is_empty() {
             return self.answer_piece(run, stride, meta.addr, asked, ledger);
         }
         for piece in run.chunks(self.segments_max * stride) {
-            self.answer_piece(piece, stride, meta.addr, asked, ledger)?;
+            self.answer_piece(piece, stride, meta.addr, asked, ledger);
         }
-        Ok(())
     }
 
     fn answer_piece(
@@ -112,7 +105,7 @@ impl<'a> Output<'a> {
         client: SocketAddr,
         asked: Option<IpAddr>,
         ledger: &mut Ledger,
-    ) -> io::Result<()> {
+    ) {
         let whole = Transmit {
             destination: client,
             ecn: None,
@@ -120,37 +113,31 @@ impl<'a> Output<'a> {
             segment_size: (stride < piece.len()).then_some(stride),
             src_ip: asked,
         };
-        let Some(error) = self.transmit(&whole, ledger)? else {
-            ledger.sent(piece.len().div_ceil(stride).max(1));
-            return Ok(());
-        };
-        self.look_again(&error);
+        match self.transmit(&whole, ledger) {
+            Ok(()) => return ledger.sent(piece.len().div_ceil(stride).max(1)),
+            Err(error) => self.look_again(&error),
+        }
         // Some devices refuse runs, and a broadcast address is nobody's to send from. What can
         // still be done is done: one by one, from whatever address the system chooses.
         let one_by_one = piece.chunks(stride).chain(piece.is_empty().then_some(piece));
         for contents in one_by_one {
             let single = Transmit { contents, segment_size: None, src_ip: None, ..whole };
-            match self.transmit(&single, ledger)? {
-                None => ledger.sent(1),
-                Some(error) => ledger.send_failed(Some(client), &error),
+            match self.transmit(&single, ledger) {
+                Ok(()) => ledger.sent(1),
+                Err(error) => ledger.send_failed(Some(client), &error),
             }
         }
-        Ok(())
     }
     // ANCHOR_END: answer
 
-    /// Sends, waiting for room if need be. An error that stays on a second try is returned inside.
-    fn transmit(&self, transmit: &Transmit<'_>, ledger: &Ledger) -> io::Result<Option<io::Error>> {
-        let mut tried = false;
+    /// Sends, waiting for room if need be.
+    fn transmit(&self, transmit: &Transmit<'_>, ledger: &Ledger) -> io::Result<()> {
         loop {
-            ledger.call();
-            match self.state.try_send(self.socket.into(), transmit) {
-                Ok(()) => return Ok(None),
+            match ledger.try_twice(|| self.state.try_send(self.socket.into(), transmit)) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock && ledger.is_open() => {
                     wait(self.socket, PollFlags::OUT, ledger)?;
                 }
-                Err(_) if !tried => tried = true,
-                Err(error) => return Ok(Some(error)),
+                result => return result,
             }
         }
     }

@@ -40,13 +40,8 @@ pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
             continue;
         }
 
-        // A full send buffer makes this wait. An error may be news of an older answer that nobody
-        // wanted, by ICMP; being told clears it, so a second try is owed to this one.
-        let send = || {
-            ledger.call();
-            socket.send_to(datagram, client)
-        };
-        match send().or_else(|_| send()) {
+        // A full send buffer makes this wait. What cannot be sent is counted, and forgotten.
+        match ledger.try_twice(|| socket.send_to(datagram, client)) {
             Ok(_) => ledger.sent(1),
             Err(error) => ledger.send_failed(Some(client), &error),
         }
