@@ -187,6 +187,7 @@ impl Batch {
 
     /// The `i`-th datagram of the last receive.
     pub(crate) fn datagram(&self, i: usize) -> Datagram<'_> {
+        // Invariant: the caller counts up to what `receive` returned; no peer chooses `i`.
         assert!(i < self.received, "only what was received can be looked at");
         let len = (self.headers[i].msg_len as usize).min(self.room);
         // SAFETY: slot `i` begins `i * room` bytes into `data` and is `room` bytes long, `len` is
@@ -213,6 +214,7 @@ impl Batch {
     /// Puts the `i`-th datagram among what is to be sent: to its sender, from the address that
     /// was asked, as long as it came.
     pub(crate) fn answer(&mut self, i: usize) {
+        // Invariant: the caller counts up to what `receive` returned; no peer chooses `i`.
         assert!(i < self.received, "only what was received can be answered");
         let mut header = self.headers[i];
         self.iovecs[i].iov_len = (header.msg_len as usize).min(self.room);
