@@ -389,6 +389,7 @@ fn write_source(control: &mut Control, address: IpAddr) -> usize {
 }
 
 fn write_control<T: Copy>(control: &mut Control, level: c_int, kind: c_int, data: T) -> usize {
+    // Invariant: the program itself chooses what it puts in, from the constants of this file.
     const { assert!(size_of::<T>() <= 32, "with its header of 16 bytes it must fit the block") };
     #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
     let len = size_of::<T>() as c_uint;
