@@ -22,6 +22,7 @@ pub mod udp;
 use std::collections::HashSet;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -230,19 +231,30 @@ pub fn deed(event: &Event, labels: &mut Labels) -> Option<String> {
     Some(format!("{} {}, {to}", event.done.join(", "), labels.of(&event.what)))
 }
 
-/// The trace of the demo that runs, for an interrupt to show.
-static RUNNING: Mutex<Option<(Arc<Trace>, Look)>> = Mutex::new(None);
+/// What an interrupt shows of the demo that runs.
+#[derive(Clone)]
+pub struct Running {
+    /// What has passed.
+    pub trace: Arc<Trace>,
+    /// How it is drawn.
+    pub look: Look,
+    /// The program that says what the bytes mean.
+    pub decoder: Option<PathBuf>,
+}
 
-/// From here on [`show_so_far`] shows `trace`; `None`: nothing.
-pub fn is_running(trace: Option<(Arc<Trace>, Look)>) {
-    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = trace;
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+
+/// From here on [`show_so_far`] shows this; `None`: nothing.
+pub fn is_running(running: Option<Running>) {
+    *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) = running;
 }
 
 /// Shows what has passed, when the demo ends before its time.
 pub fn show_so_far() {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some((trace, look)) = running {
-        for line in ladder(&trace.record(), &mut Labels::default(), look) {
+    if let Some(Running { trace, look, decoder }) = running {
+        let mut labels = decoder.as_deref().map(Labels::from_binary).unwrap_or_default();
+        for line in ladder(&trace.record(), &mut labels, look) {
             let _ = cli::say!("{line}");
         }
     }

@@ -234,7 +234,10 @@ impl<'a> Replay<'a> {
             lines: Lines::default(),
             labels: decoder.as_deref().map(Labels::from_binary).unwrap_or_default(),
         };
-        cable::is_running(trace.map(|look| (Arc::clone(&wire.trace), look)));
+        cable::is_running(trace.map(|look| {
+            let (trace, decoder) = (Arc::clone(&wire.trace), decoder.clone());
+            cable::Running { trace, look, decoder }
+        }));
         let here = ("here".to_owned(), options.here.clone());
         let actors = transcript.actors.iter().map(|_| Running::default()).collect();
         Ok(Self {
