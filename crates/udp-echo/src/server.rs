@@ -108,10 +108,6 @@ impl Mode {
 
     /// Sets what must be set before the first datagram comes.
     fn prepare(self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
-        if self == Self::Batch {
-            // A kernel that does not know this leaves the drops at 0.
-            let _ = mmsg::tell_drops(socket);
-        }
         match self {
             Self::Simple => Ok(()),
             Self::Batch | Self::Offload => mmsg::tell_asked(socket, address),
@@ -148,7 +144,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let own = sockets[0].local_addr()?;
     let ledgers: Vec<_> =
         sockets.iter().map(|_| Ledger::new(own, args.quiet, stop.clone())).collect();
-    let statistics = Statistics::of(mode, &ledgers, &sockets)?;
+    let statistics = Statistics::of(&ledgers, &sockets)?;
     cli::ready(own)?;
     let workers = sockets.into_iter().zip(ledgers).collect();
     let result = work(mode, workers, args.stats_every, &statistics);
@@ -279,36 +275,21 @@ impl std::fmt::Display for Capabilities {
 /// The numbers of all threads, for whoever asks.
 #[derive(Clone)]
 struct Statistics {
-    mode: Mode,
     counters: Arc<[Arc<Counters>]>,
-    /// To ask the system how much it has dropped, in the mode that is not told.
+    /// To ask the system how much it has dropped.
     sockets: Arc<[UdpSocket]>,
 }
 
 impl Statistics {
-    fn of(mode: Mode, ledgers: &[Ledger], sockets: &[UdpSocket]) -> anyhow::Result<Self> {
+    fn of(ledgers: &[Ledger], sockets: &[UdpSocket]) -> anyhow::Result<Self> {
         let counters = ledgers.iter().map(Ledger::counters).collect();
         let sockets: Result<_, _> = sockets.iter().map(UdpSocket::try_clone).collect();
-        Ok(Self { mode, counters, sockets: sockets.context("cannot keep a socket")? })
+        Ok(Self { counters, sockets: sockets.context("cannot keep a socket")? })
     }
 
     fn note(&self) {
-        let mut totals = Totals::of(&self.counters, self.mode == Mode::Batch);
-        if self.mode == Mode::Offload {
-            totals.kernel_drops = self.kernel_drops();
-        }
-        note!("statistics: {totals}");
-    }
-
-    #[cfg(target_os = "linux")]
-    fn kernel_drops(&self) -> Option<u64> {
-        self.sockets.iter().map(|socket| mmsg::drops(socket).map(u64::from)).sum()
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn kernel_drops(&self) -> Option<u64> {
-        let _ = &self.sockets;
-        None
+        let drops = self.sockets.iter().map(|socket| mmsg::drops(socket).map(u64::from)).sum();
+        note!("statistics: {}", Totals::of(&self.counters, drops));
     }
 }
 

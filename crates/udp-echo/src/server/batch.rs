@@ -7,8 +7,7 @@
 //!
 //! When little comes, this is `simple.rs` with more words: a batch of one. When much comes, the
 //! next batch gathers while this one is answered, so the batches grow with the load, and nothing
-//! ever waits for a batch to fill. It also answers from the address that was asked, and counts
-//! what the system dropped.
+//! ever waits for a batch to fill. It also answers from the address that was asked.
 //!
 //! What it still pays in full: each datagram's own way through the system's network code, in and
 //! out. On loopback that is nearly all of the cost; see `offload.rs`.
@@ -41,7 +40,6 @@ pub fn serve(socket: &UdpSocket, ledger: &mut Ledger) -> anyhow::Result<()> {
                 continue;
             }
         };
-        ledger.kernel_dropped(batch.newly_dropped());
         for i in 0..count {
             let datagram = batch.datagram(i);
             let Some(client) = datagram.source else { continue };

@@ -44,7 +44,6 @@ pub struct Counters {
     refused: AtomicU64,
     send_errors: AtomicU64,
     receive_errors: AtomicU64,
-    kernel_drops: AtomicU64,
 }
 
 /// Where one thread of the server writes down what it does.
@@ -183,13 +182,6 @@ impl Ledger {
         }
         Ok(())
     }
-
-    /// The system has dropped so many datagrams more.
-    pub fn kernel_dropped(&self, datagrams: u32) {
-        if datagrams > 0 {
-            add(&self.counters.kernel_drops, u64::from(datagrams));
-        }
-    }
 }
 
 /// What all threads have done.
@@ -214,9 +206,9 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// The sum of `counters`. Kernel drops are known or not.
+    /// The sum of `counters`, with what the system itself has counted.
     #[must_use]
-    pub fn of(counters: &[Arc<Counters>], knows_drops: bool) -> Self {
+    pub fn of(counters: &[Arc<Counters>], kernel_drops: Option<u64>) -> Self {
         let sum = |pick: fn(&Counters) -> &AtomicU64| {
             counters.iter().map(|one| pick(one).load(Ordering::Relaxed)).sum()
         };
@@ -228,7 +220,7 @@ impl Totals {
             refused: sum(|one| &one.refused),
             send_errors: sum(|one| &one.send_errors),
             receive_errors: sum(|one| &one.receive_errors),
-            kernel_drops: knows_drops.then(|| sum(|one| &one.kernel_drops)),
+            kernel_drops,
         }
     }
 }
@@ -306,7 +298,7 @@ mod tests {
             kernel_drops: Some(0),
             ..Totals::default()
         };
-        assert_eq!(Totals::of(&[ledger.counters()], true), want);
+        assert_eq!(Totals::of(&[ledger.counters()], Some(0)), want);
     }
 
     #[test]
@@ -320,7 +312,7 @@ mod tests {
                 left.next().unwrap().ok_or_else(|| io::Error::from(io::ErrorKind::HostUnreachable))
             });
             assert_eq!(sent.ok(), *outcomes.last().unwrap());
-            let calls = Totals::of(&[ledger.counters()], false).calls;
+            let calls = Totals::of(&[ledger.counters()], None).calls;
             assert_eq!((calls, left.len()), (outcomes.len() as u64, 0));
         }
     }

@@ -28,13 +28,13 @@ pub(crate) fn is_available(_socket: &UdpSocket) -> bool {
 }
 
 /// It does not.
-pub(crate) fn tell_drops<T>(_socket: &T) -> io::Result<()> {
+pub(crate) fn tell_asked<T>(_socket: &T, _address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// It does not.
-pub(crate) fn tell_asked<T>(_socket: &T, _address: SocketAddr) -> io::Result<()> {
-    Ok(())
+/// It does not say.
+pub(crate) fn drops(_socket: &UdpSocket) -> Option<u32> {
+    None
 }
 
 impl Batch {
@@ -58,11 +58,6 @@ impl Batch {
     /// The datagram.
     pub(crate) fn datagram(&self, _i: usize) -> Datagram<'_> {
         Datagram { source: self.source, asked: None, bytes: &self.data[..self.len] }
-    }
-
-    /// Unknown here.
-    pub(crate) fn newly_dropped(&mut self) -> u32 {
-        0
     }
 
     /// The datagram is to go back to its sender.

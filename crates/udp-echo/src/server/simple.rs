@@ -9,11 +9,12 @@
 //!
 //! - *Answer from the address that was asked.* On a machine with two addresses, a server bound to
 //!   0.0.0.0 answers from whichever the system thinks best. A client that called connect(2) drops
-//!   that answer as a stranger's.
-//! - *Tell how many datagrams the system has dropped* because it was too slow to take them.
+//!   that answer as a stranger's. That needs recvmsg(2), which std does not have: see `batch.rs`.
+//! - *Tell how many datagrams the system has dropped* because it was too slow to take them. Its
+//!   caller asks the system, by an option that std does not have either.
+//! - *Take more than one datagram from the system at a time*: two system calls for each.
 //!
-//! Both come with recvmsg(2) only, which std does not have: see `batch.rs`. It also makes two
-//! system calls for every datagram. See recvfrom(2), sendto(2), udp(7).
+//! See recvfrom(2), sendto(2), udp(7).
 
 use std::net::UdpSocket;
 

@@ -48,7 +48,7 @@ impl Server {
     /// Ends it, and returns what it has counted.
     pub(crate) fn stop(mut self) -> Totals {
         self.end();
-        Totals::of(&[Arc::clone(&self.counters)], true)
+        Totals::of(&[Arc::clone(&self.counters)], None)
     }
 
     fn end(&mut self) {
