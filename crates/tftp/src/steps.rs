@@ -1,0 +1,1 @@
+//! One mistake mended at a time.
