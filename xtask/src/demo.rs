@@ -13,6 +13,8 @@
 pub mod bless;
 pub mod engine;
 pub mod failure;
+#[cfg(unix)]
+pub mod heed;
 pub mod lines;
 pub mod needs;
 pub mod pattern;
@@ -23,18 +25,18 @@ pub mod scratch;
 pub mod show;
 pub mod transcript;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use unicode_width::UnicodeWidthStr;
 
+use crate::cable::{self, FaultArgs, ladder::Look};
 use crate::workspace::{self, Chapter, Lesson};
 use bless::Blessing;
-use engine::{Options, Outcome};
+use engine::{CableOptions, Options, Outcome};
 use needs::Binaries;
 use report::{DemoResult, Report};
 use show::Session;
@@ -79,6 +81,14 @@ pub struct Args {
     /// Run your own program as ACTOR, in any language; {server} and {bind} are filled in
     #[arg(long, value_name = "ACTOR='COMMAND'", value_parser = replacement)]
     replace: Vec<(String, String)>,
+    /// Draw what passed between the ends, after the session
+    #[arg(long)]
+    trace: bool,
+    /// Draw it with ASCII characters only
+    #[arg(long, requires = "trace")]
+    ascii: bool,
+    #[command(flatten)]
+    cable: FaultArgs,
     /// Run the pairs with the tutorials' Python programs instead of the lessons
     #[arg(long)]
     peers: bool,
@@ -380,18 +390,54 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
     for (actor, command) in &args.replace {
         again.push_str(&format!(" --replace {actor}={}", quoted(command)));
     }
+    if let Some(faults) = args.cable.faults {
+        // The fate is the seed's, so the command must name it even where nobody chose it.
+        let seed = args.cable.seed.unwrap_or(cable::SEED);
+        again.push_str(&format!(" --faults {faults} --seed {seed}"));
+    } else if let Some(seed) = args.cable.seed {
+        again.push_str(&format!(" --seed {seed}"));
+    }
     if (scale - 1.0).abs() > f64::EPSILON {
         again.push_str(&format!(" --timeout-scale {scale}"));
     }
     Options {
         deadline: DEADLINE.mul_f64(scale),
         grace: GRACE.mul_f64(scale),
-        replace: args.replace.iter().cloned().collect::<BTreeMap<_, _>>(),
+        replace: args.replace.iter().map(|(actor, it)| (actor.clone(), from_here(it))).collect(),
         binaries: binaries.clone(),
         file: demo.path.strip_prefix(workspace::root()).unwrap_or(&demo.path).display().to_string(),
         here: demo.path.parent().unwrap_or(Path::new(".")).display().to_string(),
         again,
+        cable: CableOptions {
+            trace: args.trace.then(|| Look { width: terminal_width(), ascii: args.ascii }),
+            faults: args.cable.faults,
+            seed: args.cable.seed,
+            decoder: binaries.find_own(&demo.chapter),
+        },
     }
+}
+
+/// A command in which files are named as seen from where it was typed, made fit for the demo's
+/// own folder, where it will run.
+fn from_here(command: &str) -> String {
+    let Some(words) = shlex::split(command) else { return command.to_owned() };
+    let words = words.into_iter().map(|word| match std::path::absolute(&word) {
+        Ok(path) if path.is_file() => path.to_string_lossy().into_owned(),
+        _ => word,
+    });
+    let words: Vec<String> = words.collect();
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| command.to_owned())
+}
+
+/// How wide the terminal is: what COLUMNS says, or stty(1), or 80.
+fn terminal_width() -> usize {
+    let from_stty = || {
+        let stty = Command::new("stty").arg("size").stdin(Stdio::inherit()).output().ok()?;
+        let size = String::from_utf8(stty.stdout).ok()?;
+        size.split_whitespace().nth(1)?.parse().ok()
+    };
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.or_else(from_stty).unwrap_or(80)
 }
 
 fn quoted(command: &str) -> String {

@@ -10,6 +10,7 @@
 //! later chapter needs. Keep its own dependencies few, for the same reason.
 
 pub mod book;
+pub mod cable;
 pub mod demo;
 #[cfg(test)]
 mod tidy;

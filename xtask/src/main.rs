@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{book, demo};
+use xtask::{book, cable, demo};
 
 /// The course's runner
 #[derive(Parser)]
@@ -19,6 +19,7 @@ struct Program {
 #[derive(Subcommand)]
 enum Task {
     Demo(demo::Args),
+    Cable(cable::Args),
     Book(book::Args),
 }
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     program.color.apply();
     match program.task {
         Task::Demo(args) => demo::run(&args),
+        Task::Cable(args) => cable::run(&args),
         Task::Book(args) => cli::run(|| book::run(args)),
     }
 }

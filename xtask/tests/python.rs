@@ -154,10 +154,10 @@ fn check(actor: &str, program: &str, wanted: &[&str]) {
 
 /// Runs the lesson with a Python program in the role of `actor`; the exit code and what was shown.
 fn demo(actor: &str, program: &str, timeout_scale: &str) -> (i32, String) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python");
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["demo", "sockets-basics/tcp-hello", "--timeout-scale", timeout_scale, "--replace"])
-        .arg(format!("{actor}=python3 {folder}/{program}"))
+        .arg(format!("{actor}=python3 {program}"))
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python"))
         .env("NO_COLOR", "1")
         .output()
         .unwrap();

@@ -48,6 +48,14 @@ fn an_interrupt_is_exit_code_130_and_a_client_that_still_runs_is_interrupted() {
     passes("ann $ puppet say a hang\nann > a");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn programs_are_deaf_to_no_signal_even_where_the_runner_is() {
+    use nix::sys::signal::{SigSet, Signal};
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]).thread_block().unwrap();
+    passes("ann $ grep SigBlk /proc/self/status\nann > SigBlk:\t0000000000000000\nann = 0");
+}
+
 #[test]
 fn an_actor_may_start_again_once_it_has_ended() {
     passes("ann $ puppet say a\nann > a\nann = 0\nann $ puppet say b exit 7\nann > b\nann = 7");
@@ -71,7 +79,10 @@ fn programs_see_a_plain_environment() {
 fn what_cannot_run_here_is_skipped_with_its_reason() {
     for (line, reason) in [
         ("needs no-such-program", "needs no-such-program: no such program in the PATH"),
-        ("cable ~ loss=30%", "needs the cable, which is not there yet"),
+        (
+            "needs no-such-program: to be skipped",
+            "needs no-such-program: no such program in the PATH: to be skipped",
+        ),
     ] {
         let outcome = run(&format!("{line}\nann $ puppet say x\nann > x"), "").0;
         assert_eq!(outcome, Outcome::Skipped(reason.to_owned()));

@@ -14,20 +14,28 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use faults::Settings;
 
 use super::bless::Blessing;
 use super::failure::{Failure, Kind, LAST_WORDS_MAX, LastWords};
 use super::lines::{Lines, Verdict};
 use super::needs::{self, Binaries};
 use super::pattern::{Names, Pattern};
-use super::process::{Event, Program, What};
+use super::process::{CABLE, Event, Program, What};
 use super::ready;
 use super::scratch::Scratch;
 use super::show::Session;
 use super::transcript::{Action, Actor, READY, Step, Stream, Transcript};
+use crate::cable::label::Labels;
+use crate::cable::ladder::Look;
+use crate::cable::owner::Started;
+use crate::cable::trace::{Names as Ends, Trace};
+use crate::cable::{self, Cable};
 
 /// How a transcript is to be replayed.
 #[derive(Clone, Debug)]
@@ -46,6 +54,28 @@ pub struct Options {
     pub here: String,
     /// The command that runs only this demo, for messages.
     pub again: String,
+    /// What lies between the ends, if somebody wants to see or to injure what passes.
+    pub cable: CableOptions,
+}
+
+/// See [`Options::cable`].
+#[derive(Clone, Debug, Default)]
+pub struct CableOptions {
+    /// Draw what passed, like this.
+    pub trace: Option<Look>,
+    /// What it does; it takes the place of what the transcript asks for.
+    pub faults: Option<Settings>,
+    /// Its seed; likewise.
+    pub seed: Option<u64>,
+    /// The program that says what the bytes mean.
+    pub decoder: Option<PathBuf>,
+}
+
+impl CableOptions {
+    /// Whether there is to be a cable from the start.
+    fn is_wanted(&self) -> bool {
+        self.trace.is_some() || self.faults.is_some()
+    }
 }
 
 /// How a demo ended.
@@ -72,7 +102,7 @@ pub fn replay_and(
     session: &mut Session,
     blessing: Option<Blessing>,
 ) -> (Outcome, Option<Blessing>) {
-    if let Some(reason) = reason_to_skip(transcript) {
+    if let Some(reason) = reason_to_skip(transcript, options.cable.is_wanted()) {
         return (Outcome::Skipped(reason), blessing);
     }
     let mut replay = match Replay::new(transcript, options, session, blessing) {
@@ -80,6 +110,7 @@ pub fn replay_and(
         Err(failure) => return (Outcome::Failed(failure), None),
     };
     let verdict = replay.run();
+    replay.draw();
     let blessing = replay.blessing.take();
     match verdict {
         Ok(()) => (Outcome::Passed, blessing),
@@ -87,10 +118,9 @@ pub fn replay_and(
     }
 }
 
-fn reason_to_skip(transcript: &Transcript) -> Option<String> {
+fn reason_to_skip(transcript: &Transcript, with_cable: bool) -> Option<String> {
     transcript.steps.iter().find_map(|step| match &step.action {
-        Action::Need(need) => needs::missing(need),
-        Action::Cable(_) => Some("needs the cable, which is not there yet".to_owned()),
+        Action::Need(need) => needs::missing(need, with_cable),
         _ => None,
     })
 }
@@ -109,6 +139,20 @@ struct Replay<'a> {
     names: Names,
     blessing: Option<Blessing>,
     step: Option<&'a Step>,
+    wire: Wire,
+}
+
+/// The cables, and what they say.
+struct Wire {
+    /// What is laid to every server that is ready, and from now on to every new one.
+    settings: Option<(Settings, u64)>,
+    trace: Arc<Trace>,
+    cables: Vec<Cable>,
+    started: Started,
+    /// The servers that are ready, the names of their addresses, and the addresses themselves.
+    servers: Vec<(Actor, String, SocketAddr)>,
+    lines: Lines,
+    labels: Labels,
 }
 
 /// An actor and the program that plays it.
@@ -167,6 +211,28 @@ impl<'a> Replay<'a> {
                 again: options.again.clone(),
             })
         })?;
+        let events_of_cables = Mutex::new(sender.clone());
+        let listener = Box::new(move |event: &cable::trace::Event, _: &cable::trace::Flow| {
+            if !event.done.is_empty()
+                && let Ok(events) = events_of_cables.lock()
+            {
+                let what = What::Passed(Box::new(event.clone()));
+                // Nobody listens any more when the demo is over.
+                let _ = events.send(Event { program: CABLE, what });
+            }
+        });
+        let CableOptions { trace, faults, seed, decoder } = &options.cable;
+        let settings = options.cable.is_wanted().then(|| faults.unwrap_or_default());
+        let wire = Wire {
+            settings: settings.map(|settings| (settings, seed.unwrap_or(cable::SEED))),
+            trace: Arc::new(Trace::new(trace.is_some(), Some(listener))),
+            cables: Vec::new(),
+            started: Started::default(),
+            servers: Vec::new(),
+            lines: Lines::default(),
+            labels: decoder.as_deref().map(Labels::from_binary).unwrap_or_default(),
+        };
+        cable::is_running(trace.map(|look| (Arc::clone(&wire.trace), look)));
         let here = ("here".to_owned(), options.here.clone());
         let actors = transcript.actors.iter().map(|_| Running::default()).collect();
         Ok(Self {
@@ -181,6 +247,7 @@ impl<'a> Replay<'a> {
             names: Names::from([here]),
             blessing,
             step: None,
+            wire,
         })
     }
 
@@ -195,7 +262,9 @@ impl<'a> Replay<'a> {
     fn take_step(&mut self, step: &'a Step) -> Result<(), Failed> {
         match &step.action {
             Action::Narrate(text) => self.session.narrate(text),
-            Action::Need(_) | Action::Cable(_) => {}
+            Action::Need(_) => {}
+            Action::Lay(settings, seed) => self.lay(*settings, *seed)?,
+            Action::CableSays(pattern) => self.expect_of_cable(pattern)?,
             Action::File { name, content } => self.make_file(name, content)?,
             Action::Same(a, b) => self.compare_files(a, b)?,
             Action::Start { actor, words } => self.start(*actor, words)?,
@@ -226,7 +295,8 @@ impl<'a> Replay<'a> {
                 .map_err(|message| self.failure(actor, Kind::System { message }))?,
         };
         let bind = self.free_address_for(actor, &words)?;
-        let words: Vec<String> = words.iter().map(|word| word.fill(&self.names)).collect();
+        let names = self.names_of(actor);
+        let words: Vec<String> = words.iter().map(|word| word.fill(&names)).collect();
         let command = words.join(" ");
         self.session.line(actor, "$", &command);
 
@@ -241,6 +311,7 @@ impl<'a> Replay<'a> {
                     let message = format!("{}: {error}", path.display());
                     self.failure(actor, Kind::System { message })
                 })?;
+        self.wire.started.add(&self.transcript.actors[actor], program.id());
         let mut running = Running {
             program: Some(program),
             number: self.started,
@@ -307,8 +378,8 @@ impl<'a> Replay<'a> {
             }
             self.check_health(actor)?;
         };
-        self.names.insert("server".to_owned(), address);
-        Ok(())
+        self.names.insert("server".to_owned(), address.clone());
+        self.server_is_ready(actor, "server", &address)
     }
 
     fn ready_line(&mut self, actor: Actor) -> Option<String> {
@@ -319,7 +390,7 @@ impl<'a> Replay<'a> {
     // --- typing and interrupting --------------------------------------------------------------
 
     fn type_line(&mut self, actor: Actor, text: &Pattern) -> Result<(), Failed> {
-        let text = text.fill(&self.names);
+        let text = text.fill(&self.names_of(actor));
         self.session.line(actor, "<", &text);
         let running = &self.actors[actor];
         let typed = running.program.as_ref().is_some_and(|p| p.type_text(&format!("{text}\n")));
@@ -354,23 +425,31 @@ impl<'a> Replay<'a> {
         let deadline = Instant::now() + self.options.deadline;
         loop {
             match self.look(actor, stream, pattern) {
+                Verdict::Came { text, names, .. } if text.starts_with(READY) => {
+                    for (name, address) in &names {
+                        self.server_is_ready(actor, name, address)?;
+                    }
+                    return Ok(());
+                }
                 Verdict::Came { .. } => return Ok(()),
                 Verdict::Differs { text, utf8: false, .. } => {
                     return Err(self.failure(actor, Kind::NotUtf8 { got: text }));
                 }
                 Verdict::Differs { text, at, .. } => {
-                    let expected = pattern.fill(&self.names);
+                    let expected = pattern.fill(&self.names_of(actor));
                     return Err(self.failure(actor, Kind::Differs { expected, got: text, at }));
                 }
                 Verdict::NotYet => {}
             }
-            self.wait_for_more(actor, stream, &pattern.fill(&self.names), deadline)?;
+            let expected = pattern.fill(&self.names_of(actor));
+            self.wait_for_more(actor, stream, &expected, deadline)?;
         }
     }
 
     /// Looks for the line; when it has come, it is shown and its names are kept.
     fn look(&mut self, actor: Actor, stream: Stream, pattern: &Pattern) -> Verdict {
-        let verdict = self.actors[actor].lines(stream).next(pattern, &self.names);
+        let names = self.names_of(actor);
+        let verdict = self.actors[actor].lines(stream).next(pattern, &names);
         if let Verdict::Came { text, names, passed } = &verdict {
             let mark = mark(stream);
             for line in passed.iter().chain([text]) {
@@ -386,8 +465,9 @@ impl<'a> Replay<'a> {
 
     fn expect_somewhere(&mut self, actor: Actor, pattern: &Pattern) -> Result<(), Failed> {
         let deadline = Instant::now() + self.options.deadline;
-        let expected = pattern.fill(&self.names);
-        while !self.actors[actor].stdout.has_somewhere(pattern, &self.names) {
+        let names = self.names_of(actor);
+        let expected = pattern.fill(&names);
+        while !self.actors[actor].stdout.has_somewhere(pattern, &names) {
             let waited = self.wait_for_more(actor, Stream::Stdout, &expected, deadline);
             if let (Err(_), Some(blessing)) = (&waited, &mut self.blessing) {
                 blessing.delete(self.step);
@@ -637,6 +717,13 @@ impl<'a> Replay<'a> {
     }
 
     fn note(&mut self, event: Event) {
+        if let What::Passed(passed) = event.what {
+            if let Some(line) = cable::deed(&passed, &mut self.wire.labels) {
+                self.session.of_cable(&line);
+                self.wire.lines.feed(format!("{line}\n").as_bytes());
+            }
+            return;
+        }
         let Some(actor) = self.actors.iter().position(|a| a.number == event.program) else {
             return;
         };
@@ -650,6 +737,7 @@ impl<'a> Replay<'a> {
                 self.show_unjudged(actor, stream, last.into_iter().collect());
             }
             What::Ended(code) => self.actors[actor].code = Some(code),
+            What::Passed(_) => {}
         }
     }
 
@@ -674,6 +762,97 @@ impl<'a> Replay<'a> {
             }
         }
         Ok(())
+    }
+
+    // --- the cable ----------------------------------------------------------------------------
+
+    /// What names stand for where `actor` is concerned: a server knows its own address, all others
+    /// know that of the cable.
+    fn names_of(&self, actor: Actor) -> Names {
+        let mut names = self.names.clone();
+        for (server, name, address) in &self.wire.servers {
+            if *server == actor && names.contains_key(name) {
+                names.insert(name.clone(), address.to_string());
+            }
+        }
+        names
+    }
+
+    /// A server has said where it can be reached, under this name.
+    fn server_is_ready(&mut self, actor: Actor, name: &str, said: &str) -> Result<(), Failed> {
+        // A socket file, or a name that stands for a part of the address, has no cable.
+        let Ok(address) = said.parse() else { return Ok(()) };
+        self.wire.servers.retain(|(_, known, _)| known != name);
+        self.wire.servers.push((actor, name.to_owned(), address));
+        match self.wire.settings {
+            Some((settings, seed)) => self.lay_one(actor, name, address, settings, seed),
+            None => Ok(()),
+        }
+    }
+
+    /// `cable ~ …`: from here on one lies to every server that is ready. What the command line
+    /// asks for goes before what the transcript asks for.
+    fn lay(&mut self, settings: Settings, seed: Option<u64>) -> Result<(), Failed> {
+        let CableOptions { faults, seed: asked, .. } = &self.options.cable;
+        let settings = faults.unwrap_or(settings);
+        let seed = asked.or(seed).unwrap_or(cable::SEED);
+        self.session.remark(&format!("cable ~ {settings} seed={seed}"));
+        self.wire.settings = Some((settings, seed));
+        for (actor, name, address) in self.wire.servers.clone() {
+            self.lay_one(actor, &name, address, settings, seed)?;
+        }
+        Ok(())
+    }
+
+    fn lay_one(
+        &mut self,
+        actor: Actor,
+        name: &str,
+        address: SocketAddr,
+        settings: Settings,
+        seed: u64,
+    ) -> Result<(), Failed> {
+        let server = self.transcript.actors[actor].clone();
+        let (started, without) = (self.wire.started.clone(), server.clone());
+        let client = Box::new(move |client| started.owner(client, &without));
+        let ends = Ends { server, client };
+        let laid = Cable::lay(address, settings, seed, ends, &self.wire.trace);
+        let cable = laid.map_err(|error| {
+            let message = format!("no cable can be laid to {address}: {error}");
+            self.failure_of_nobody(Kind::System { message })
+        })?;
+        self.names.insert(name.to_owned(), cable.address().to_string());
+        self.wire.cables.push(cable);
+        Ok(())
+    }
+
+    fn expect_of_cable(&mut self, pattern: &Pattern) -> Result<(), Failed> {
+        let deadline = Instant::now() + self.options.deadline;
+        loop {
+            // What else it did in between is nobody's concern.
+            self.wire.lines.allow_anything();
+            if let Verdict::Came { .. } = self.wire.lines.next(pattern, &self.names) {
+                return Ok(());
+            }
+            if !self.take_event(deadline) {
+                let kind = Kind::CableSilent {
+                    expected: pattern.fill(&self.names),
+                    did: self.wire.lines.last(LAST_WORDS_MAX),
+                    waited: self.options.deadline,
+                };
+                return Err(self.failure_of_nobody(kind));
+            }
+        }
+    }
+
+    /// The ladder of all that passed, if somebody wants to see it.
+    fn draw(&mut self) {
+        cable::is_running(None);
+        if let Some(look) = self.options.cable.trace {
+            let record = self.wire.trace.record();
+            let ladder = cable::ladder(&record, &mut self.wire.labels, look);
+            self.session.ladder(&ladder);
+        }
     }
 
     // --- files --------------------------------------------------------------------------------
@@ -705,6 +884,13 @@ impl<'a> Replay<'a> {
 
     fn failure(&mut self, actor: Actor, kind: Kind) -> Failed {
         self.settle();
+        // A panic explains all that follows from it, and may be heard after it.
+        let panic = |running: &Running| running.stderr.panic();
+        let panicked = self.actors.iter().position(|running| panic(running).is_some());
+        let (actor, kind) = match panicked.and_then(|who| Some((who, panic(&self.actors[who])?))) {
+            Some((who, message)) => (who, Kind::Panicked { message }),
+            None => (actor, kind),
+        };
         let line = self.step.map_or("the end".to_owned(), |step| step.line.to_string());
         let mut last_words = Vec::new();
         for (who, running) in self.actors.iter().enumerate() {

@@ -105,6 +105,15 @@ pub enum Kind {
         /// What the system says.
         message: String,
     },
+    /// The cable did not do what was awaited.
+    CableSilent {
+        /// What was awaited.
+        expected: String,
+        /// What it did instead.
+        did: Vec<String>,
+        /// For how long.
+        waited: Duration,
+    },
     /// It had ended when something was to be typed, or it was to be interrupted.
     Gone,
     /// Two files that must be the same are not.
@@ -190,6 +199,9 @@ impl Failure {
             ),
             Kind::System { message } if who.is_empty() => message.clone(),
             Kind::System { message } => format!("{who} cannot be started: {message}"),
+            Kind::CableSilent { waited, .. } => {
+                format!("the cable did not do this within {}", seconds(*waited))
+            }
             Kind::Gone => format!("{who} had already ended"),
             Kind::NotSame { message } => message.clone(),
         }
@@ -216,6 +228,10 @@ impl Failure {
                     return writeln!(f, "       got  nothing more");
                 }
                 writeln!(f, "       got  {} and no end of line", cli::escape(tail))
+            }
+            Kind::CableSilent { expected, did, .. } => {
+                writeln!(f, "\n   awaited  {}", shown(expected))?;
+                did.iter().try_for_each(|line| writeln!(f, "       did  {}", shown(line)))
             }
             Kind::EndedBefore { expected, .. } => writeln!(f, "\n   awaited  {}", shown(expected)),
             Kind::NeverListened { awaited, .. } => writeln!(f, "\n   awaited  {awaited}"),

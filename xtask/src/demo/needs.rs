@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 /// Why a demo that `needs` this cannot run here; `None`: it can.
 #[must_use]
-pub fn missing(need: &str) -> Option<String> {
+pub fn missing(need: &str, with_cable: bool) -> Option<String> {
+    let (need, reason) = need.split_once(": ").unwrap_or((need, ""));
     let (met, why) = match need {
+        "direct" => (!with_cable, "needs a direct way, without a cable".to_owned()),
         "linux" | "macos" | "windows" => (env::consts::OS == need, format!("needs {need}")),
         "unix" => (cfg!(unix), "needs unix".to_owned()),
         "ipv6" => {
@@ -17,7 +19,8 @@ pub fn missing(need: &str) -> Option<String> {
             (in_path(program).is_some(), format!("needs {program}: no such program in the PATH"))
         }
     };
-    (!met).then_some(why)
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    (!met).then(|| why + &reason)
 }
 
 /// The programs of the workspace, and where they were built.
@@ -30,13 +33,17 @@ pub struct Binaries {
 }
 
 impl Binaries {
+    /// The file of the workspace's program called `name`.
+    #[must_use]
+    pub fn find_own(&self, name: &str) -> Option<PathBuf> {
+        let known = self.names.iter().any(|known| known == name);
+        known.then(|| self.dir.join(format!("{name}{}", env::consts::EXE_SUFFIX)))
+    }
+
     /// The file of the program called `name`: one of the workspace's, or one in the PATH.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<PathBuf> {
-        if self.names.iter().any(|known| known == name) {
-            return Some(self.dir.join(format!("{name}{}", env::consts::EXE_SUFFIX)));
-        }
-        in_path(name)
+        self.find_own(name).or_else(|| in_path(name))
     }
 }
 
@@ -67,12 +74,17 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        assert_eq!(missing(env::consts::OS), None);
+        assert_eq!(missing(env::consts::OS, false), None);
         let other = if cfg!(windows) { "linux" } else { "windows" };
-        assert_eq!(missing(other).as_deref(), Some(format!("needs {other}").as_str()));
+        assert_eq!(missing(other, false).as_deref(), Some(format!("needs {other}").as_str()));
         assert_eq!(
-            missing("no-such-program").as_deref(),
+            missing("no-such-program", false).as_deref(),
             Some("needs no-such-program: no such program in the PATH")
+        );
+        assert_eq!(missing("direct: ICMP passes no relay", false), None);
+        assert_eq!(
+            missing("direct: ICMP passes no relay", true).as_deref(),
+            Some("needs a direct way, without a cable: ICMP passes no relay")
         );
     }
 }

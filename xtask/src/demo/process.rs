@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 use std::thread;
 
 use super::transcript::Stream;
+use crate::cable::trace;
 
 pub use group::{Group, stop_everything_on_signals};
 
@@ -38,11 +39,17 @@ pub enum What {
     Closed(Stream),
     /// It has ended, with this exit code.
     Ended(i32),
+    /// A cable did something to what passed.
+    Passed(Box<trace::Event>),
 }
+
+/// The number of what the cables say.
+pub const CABLE: usize = 0;
 
 /// A program that runs, or has run.
 pub struct Program {
     group: Group,
+    id: u32,
     typed: Option<Sender<Vec<u8>>>,
 }
 
@@ -80,8 +87,9 @@ impl Program {
             read(number, Stream::Stderr, stderr, events.clone());
         }
         let typed = child.stdin.take().map(write);
+        let id = child.id();
         wait(number, child, events.clone());
-        Ok(Self { group, typed })
+        Ok(Self { group, id, typed })
     }
 
     /// Types `text`. Returns whether its stdin is still open on our side; a program that has
@@ -93,6 +101,12 @@ impl Program {
     /// Closes its stdin, once all that was typed is written.
     pub fn close_input(&mut self) {
         self.typed = None;
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     /// The process group, to end it.
@@ -182,6 +196,7 @@ mod group {
         /// # Errors
         /// As [`Command::spawn`].
         pub fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+            crate::demo::heed::heed_signals(command);
             // Under the lock, so that an interrupt finds either no program or one it can end.
             let mut live = live();
             let child = command.process_group(0).spawn()?;
@@ -225,8 +240,7 @@ mod group {
     }
 
     /// Ctrl-C, SIGTERM or a closed terminal end the runner; they must not leave programs behind.
-    /// To be called before any thread is started: threads inherit which signals are blocked. (What
-    /// is started with [`Command`] does not: std clears that.)
+    /// To be called before any thread is started: threads inherit which signals are blocked.
     ///
     /// # Errors
     /// When the system does not let the signals be blocked.
@@ -240,6 +254,7 @@ mod group {
             for leader in live.iter() {
                 let _ = killpg(*leader, Signal::SIGKILL);
             }
+            crate::cable::show_so_far();
             crate::demo::scratch::remove_all();
             cli::note!("interrupted; every program of the demo was ended");
             std::process::exit(128 + signal as i32);

@@ -17,7 +17,7 @@ pub struct Session {
 }
 
 /// One colour an actor, in the order of their first start; none that reads as an error.
-const COLORS: [AnsiColor; 6] = [
+pub const COLORS: [AnsiColor; 6] = [
     AnsiColor::Cyan,
     AnsiColor::Yellow,
     AnsiColor::Magenta,
@@ -70,6 +70,28 @@ impl Session {
             _ => Style::new().fg_color(Some(color.into())),
         };
         show(format_args!("{who}{name:width$}{who:#} {mark} {what}{text}{what:#}"));
+    }
+
+    /// What the cable did.
+    pub fn of_cable(&mut self, line: &str) {
+        let width = self.actors.iter().map(String::len).max().unwrap_or_default();
+        let name = "cable";
+        let _ = writeln!(self.text, "{name:width$} > {}", shown(line));
+        if self.live {
+            let style = Style::new().fg_color(Some(AnsiColor::Red.into())).italic();
+            show(format_args!("{style}{name:width$} > {}{style:#}", shown(line)));
+        }
+    }
+
+    /// What passed, drawn.
+    pub fn ladder(&mut self, lines: &[String]) {
+        self.remark("");
+        for line in lines {
+            let _ = writeln!(self.text, "{}", anstream::adapter::strip_str(line));
+            if self.live {
+                show(format_args!("{line}"));
+            }
+        }
     }
 
     /// Something that no actor does.

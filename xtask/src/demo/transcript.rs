@@ -13,6 +13,8 @@
 
 use std::fmt;
 
+use faults::{Settings, SettingsError};
+
 use super::pattern::{Names, Pattern};
 
 /// A transcript that can be replayed.
@@ -87,7 +89,9 @@ pub enum Action {
     /// `ann ^C`
     Interrupt(Actor),
     /// `cable ~ loss=30% seed=7`
-    Cable(String),
+    Lay(Settings, Option<u64>),
+    /// `cable > lost …`
+    CableSays(Pattern),
 }
 
 /// Why a transcript cannot be replayed.
@@ -239,7 +243,7 @@ impl Parser {
         let rest = &after[mark.len()..];
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
         if actor == "cable" {
-            return Ok(Action::Cable(rest.to_owned()));
+            return self.cable_action(line, mark, rest);
         }
         if mark == "~" {
             let help = "write: cable ~ loss=30% seed=7";
@@ -258,6 +262,38 @@ impl Parser {
             ));
         };
         self.mark_action(line, who, mark, rest)
+    }
+
+    /// `cable ~ loss=30% seed=7`, `cable > lost …`.
+    fn cable_action(&self, line: Line<'_>, mark: &str, rest: &str) -> Result<Action, ParseError> {
+        let column = line.column_of(rest);
+        let wrong = |fault: &str, message: &str, help: &str| line.at(column, fault, message, help);
+        match mark {
+            "~" => {
+                let (faults, seed) = match rest.trim().split_once(" seed=") {
+                    Some((faults, seed)) => (faults.trim_end(), Some(seed)),
+                    None => (rest.trim(), None),
+                };
+                let help = "write: cable ~ loss=30%,delay=20ms seed=7";
+                let settings = faults
+                    .parse()
+                    .map_err(|error: SettingsError| wrong(rest, &error.to_string(), help))?;
+                let seed = seed.map(str::parse).transpose();
+                Ok(Action::Lay(settings, seed.map_err(|_| wrong(rest, "this is no seed", help))?))
+            }
+            ">" => {
+                let known = |name: &str| self.is_known(name);
+                let pattern =
+                    Pattern::parse(rest, &known).map_err(|error| line.pattern(rest, error))?;
+                self.names_known(line, rest, &pattern)?;
+                Ok(Action::CableSays(pattern))
+            }
+            _ => Err(wrong(
+                rest,
+                "a cable has only ~ and >",
+                "write: cable ~ loss=30%, or: cable > lost …",
+            )),
+        }
     }
 
     fn start(&mut self, line: Line<'_>, actor: &str, rest: &str) -> Result<Action, ParseError> {
@@ -367,14 +403,13 @@ impl Parser {
             return Err(whole.at(0, "", "the first line must be the title", help));
         };
         let title = title.clone();
-        if self.actors.is_empty()
-            && !self.steps.iter().any(|s| matches!(s.action, Action::Cable(_)))
+        if self.actors.is_empty() && !self.steps.iter().any(|s| matches!(s.action, Action::Lay(..)))
         {
             return Err(whole.at(0, "", "nothing is started", "start a program: server $ …"));
         }
         let judges = |step: &Step| match &step.action {
             Action::Expect(_, _, pattern) => !pattern.is_only_wildcards(),
-            Action::Somewhere(..) | Action::Same(..) => true,
+            Action::Somewhere(..) | Action::Same(..) | Action::CableSays(_) => true,
             _ => false,
         };
         if !self.steps.iter().any(judges) {
@@ -388,7 +423,8 @@ impl Parser {
 impl Line<'_> {
     fn one_word(self, rest: &str) -> Result<String, ParseError> {
         let word = rest.trim();
-        if word.is_empty() || word.contains(' ') {
+        let (what, _reason) = word.split_once(": ").unwrap_or((word, ""));
+        if what.is_empty() || what.contains(' ') {
             let help = "one thing a line: needs linux, needs ipv6, needs curl";
             return Err(self.at(self.column_of(rest), rest, "one word is wanted here", help));
         }
@@ -526,7 +562,8 @@ mod tests {
     fn every_mark_is_read() {
         let text = "# Title.\n\nneeds linux\nfile a.txt 3\nfile b.txt \"x\\n\"\nann   $ cat 'a b' {here}\n\
                     ann   > on {at}\nann   < {at}\nann   <EOF\nann   ! oops\nann   > ...\nann   >* far\n\
-                    ann   ^C\nann   = 130\nsame a.txt b.txt\ncable ~ loss=30%\ncable > lost 2\n";
+                    ann   ^C\nann   = 130\nsame a.txt b.txt\ncable ~ loss=30% seed=7\n\
+                    cable ~ delay=20ms\ncable > lost [..] 2\n";
         let transcript = Transcript::parse(text).unwrap();
         let pattern = |text: &str| Pattern::parse(text, &|_| true).unwrap();
         let actions: Vec<Action> = transcript.steps.into_iter().map(|step| step.action).collect();
@@ -547,8 +584,9 @@ mod tests {
                 Action::Interrupt(0),
                 Action::End(0, 130),
                 Action::Same("a.txt".into(), "b.txt".into()),
-                Action::Cable("loss=30%".into()),
-                Action::Cable("lost 2".into()),
+                Action::Lay("loss=30%".parse().unwrap(), Some(7)),
+                Action::Lay("delay=20ms".parse().unwrap(), None),
+                Action::CableSays(pattern("lost [..] 2")),
             ]
         );
     }
@@ -605,6 +643,12 @@ mod tests {
             ("same x", "two file names are wanted here"),
             ("ann >* [..]", "this fits every line"),
             ("ann ~ loss=1%", "only the cable has faults"),
+            (
+                "cable ~ loss=x",
+                "`loss=x`: write a percentage from 0% to 100%, such as 10% or 0.5%, with at most four digits after the point",
+            ),
+            ("cable ~ loss=1% seed=x", "this is no seed"),
+            ("cable $ echo", "a cable has only ~ and >"),
             ("ann >* at {x}", "`{x}` stands for nothing yet"),
         ] {
             let error = Transcript::parse(&format!("{START}{line}\nann > x")).unwrap_err();

@@ -24,6 +24,7 @@ pub(crate) fn options(deadline: Duration) -> Options {
         file: "test.demo".to_owned(),
         here: ".".to_owned(),
         again: "cargo xtask demo test".to_owned(),
+        cable: xtask::demo::engine::CableOptions::default(),
     }
 }
 

@@ -1,0 +1,92 @@
+//! Whose a client's address is: which actor's program has the socket that is bound to it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The actors that have been started, with the numbers of their processes, in that order.
+#[derive(Clone, Debug, Default)]
+pub struct Started(Arc<Mutex<Vec<(String, u32)>>>);
+
+impl Started {
+    /// Another one has been started.
+    pub fn add(&self, actor: &str, pid: u32) {
+        let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        started.push((actor.to_owned(), pid));
+    }
+
+    /// The actor that has `client`. Where the system does not tell, the one that was started last
+    /// has most likely just begun to speak.
+    #[must_use]
+    pub fn owner(&self, client: SocketAddr, server: &str) -> String {
+        let started = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let has_it = |pid: u32| system::has_socket(pid, client.port());
+        let owner = started.iter().rev().find(|(_, pid)| has_it(*pid));
+        let last = || started.iter().rev().find(|(actor, _)| actor != server);
+        owner.or_else(last).map_or_else(|| client.to_string(), |(actor, _)| actor.clone())
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    //! `/proc/net/*` has the number of each bound socket, `/proc/PID/fd` those of each process.
+
+    use std::fs;
+
+    pub(super) fn has_socket(pid: u32, port: u16) -> bool {
+        let wanted = inodes(port);
+        let files = fs::read_dir(format!("/proc/{pid}/fd"));
+        files.into_iter().flatten().flatten().any(|file| {
+            let link = fs::read_link(file.path()).unwrap_or_default();
+            let link = link.to_string_lossy();
+            let inode = link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
+            inode.is_some_and(|inode| wanted.iter().any(|known| known == inode))
+        })
+    }
+
+    /// The numbers of the sockets that are bound to `port`, in any protocol.
+    fn inodes(port: u16) -> Vec<String> {
+        let local = format!(":{port:04X}");
+        let tables = ["udp", "udp6", "tcp", "tcp6"].map(|table| format!("/proc/net/{table}"));
+        tables
+            .iter()
+            .filter_map(|table| fs::read_to_string(table).ok())
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .filter_map(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let bound = fields.get(1)?.ends_with(&local);
+                bound.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
+            })
+            .filter(|inode| inode != "0")
+            .collect()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    //! Other systems tell by programs of their own only.
+
+    pub(super) fn has_socket(_pid: u32, _port: u16) -> bool {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_belongs_to_whoever_has_its_socket_or_else_to_the_last_client() {
+        let started = Started::default();
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let ours = socket.local_addr().unwrap();
+        assert_eq!(started.owner(ours, "server"), ours.to_string());
+        started.add("ann", std::process::id());
+        // No process has this number.
+        started.add("bob", u32::MAX);
+        started.add("server", u32::MAX);
+        let expected = if cfg!(target_os = "linux") { "ann" } else { "bob" };
+        assert_eq!(started.owner(ours, "server"), expected);
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        assert_eq!(started.owner(unknown, "server"), "bob");
+    }
+}
