@@ -18,7 +18,8 @@
 //! - One mistake mended at a time: [`trusting`] → [`steps`].
 //! - The machines, without socket or clock: [`transfer`] (what they share: time) → [`sender`] →
 //!   [`receiver`] → [`options`] → [`opening`] (a client's first exchange).
-//! - The drivers around them: [`server`], [`client`].
+//! - The drivers around them: [`root`] (the only door to the disk) → [`size`] → [`io`] (datagrams in batches) →
+//!   [`drive`] (the loop around a machine) → [`server`] → [`client`].
 //!
 //! Beside them: [`decode`] shows a packet in a line, for the cable.
 //!
@@ -45,6 +46,10 @@ pub mod options;
 pub mod opening;
 
 // The drivers.
+pub mod root;
+pub mod size;
+pub mod io;
+pub mod drive;
 pub mod server;
 pub mod client;
 
