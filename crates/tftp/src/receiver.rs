@@ -32,7 +32,8 @@
 //!
 //! **Within a window the receiver is silent** (RFC 7440 §4). Only a gap makes it speak, once: the
 //! blocks behind the gap, each of which would be a reason, are dropped without a word, as the sender
-//! begins anew behind the ACK. A lost report is repeated by the clock.
+//! begins anew behind the ACK. It repeats a report that must have been lost: the sender goes on, or
+//! begins anew at the wrong place, or is silent until the clock runs out.
 //!
 //! **The driver** loops as [`transfer`](crate::transfer) says, and writes each [`Block`] that
 //! [`handle_datagram`](Receiver::handle_datagram) hands out: they come in order, each once, and
@@ -48,6 +49,12 @@ use crate::wire::Packet;
 /// No measured round trip makes the clock shorter. The sender's own clock is shorter, so that it
 /// repeats before the receiver asks: both at once would cost two packets for one loss.
 const TIMEOUT_MIN: Duration = Duration::from_millis(300);
+
+/// A gap is reported again only after so many more blocks from behind it …
+const REPORT_AGAIN_STRAYS: u32 = 4;
+
+/// … and when more than this, or two round trips, has passed.
+const REPORT_AGAIN_MIN: Duration = Duration::from_millis(2);
 
 /// How a receiver begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,13 +118,23 @@ pub struct Receiver {
     /// The last block that was acknowledged: the window ends a window behind it.
     acked: u64,
     /// The gap before `expected` was reported.
-    reported: bool,
+    report: Option<Report>,
     /// Something is to be sent now.
     wanted: bool,
     /// When the ACK was sent that opened the window, while nothing has come for it.
     timing: Option<Instant>,
     due: Instant,
     received: Received,
+}
+
+/// That a gap was reported, and what came since.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    at: Instant,
+    /// The latest block that came behind the gap.
+    latest: u64,
+    /// How many came.
+    strays: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +163,7 @@ impl Receiver {
             state: State::Receiving,
             expected: 1,
             acked: 0,
-            reported: false,
+            report: None,
             wanted: start != Start::Silence,
             timing: None,
             received: Received::default(),
@@ -239,17 +256,32 @@ impl Receiver {
             // Only that ACK may have been lost. While the file is being committed, there was none.
             self.wanted |= matches!(self.state, State::Receiving | State::Dallying);
         } else if self.state == State::Receiving
-            && !self.reported
             && block > self.expected
             && block <= self.acked + self.window
         {
-            self.reported = true;
-            self.acknowledge();
+            self.gap(now, block);
         } else if self.window == 1 && self.state == State::Receiving && block < self.expected {
             // In lockstep every DATA is answered (RFC 1123, 4.2.3.1 forbids it to senders only).
             self.wanted = true;
         }
         Ok(None)
+    }
+
+    /// A block came that is not to come yet: those before it are missing.
+    fn gap(&mut self, now: Instant, block: u64) {
+        let lost = self.report.as_mut().is_some_and(|report| {
+            // The sender goes on without having heard. Numbers that do not grow mean that it has
+            // begun anew, and many strays after more than a round trip that it has not.
+            let anew = block <= report.latest;
+            report.latest = block;
+            report.strays += 1;
+            let patience = (self.timer.round_trip().unwrap_or_default() * 2).max(REPORT_AGAIN_MIN);
+            anew || report.strays >= REPORT_AGAIN_STRAYS && now >= report.at + patience
+        });
+        if lost || self.report.is_none() {
+            self.report = Some(Report { at: now, latest: block, strays: 0 });
+            self.acknowledge();
+        }
     }
 
     fn accept<'a>(
@@ -270,7 +302,7 @@ impl Receiver {
         self.due = now + self.timer.timeout();
         self.received.blocks += 1;
         self.expected = block + 1;
-        self.reported = false;
+        self.report = None;
         let is_last = got < usize::from(blksize);
         if is_last {
             self.state = State::Committing;
@@ -322,7 +354,7 @@ impl Receiver {
                 }
                 self.received.timeouts += 1;
                 self.timing = None;
-                self.reported = false;
+                self.report = None;
                 self.acknowledge();
             }
         }
