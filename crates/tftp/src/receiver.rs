@@ -197,7 +197,8 @@ impl Receiver {
         self.received.acks += 1;
         if self.state == State::Receiving {
             self.due = now + self.timer.timeout();
-            self.timing = (self.timer.misses() == 0).then_some(now);
+            let once = self.timer.misses() == 0 || !self.timer.is_measured();
+            self.timing = once.then_some(now);
         }
         if self.expected == 1 && self.start == Start::Oack && !self.is_whole() {
             return Some(Transmit::Oack);
@@ -252,9 +253,15 @@ impl Receiver {
             return self.accept(now, block, payload).map(Some);
         }
         self.received.repeated += 1;
-        if block + 1 == self.expected && block == self.acked {
-            // Only that ACK may have been lost. While the file is being committed, there was none.
+        if block + 1 == self.expected && block == self.acked && self.report.is_none() {
+            // Only that ACK may have been lost: the block ends what was sent. Behind a gap it does
+            // not, and what follows it speaks for itself. While the file is being committed, there
+            // was no ACK.
             self.wanted |= matches!(self.state, State::Receiving | State::Dallying);
+            if self.state == State::Dallying {
+                // The sender is still there, so its next clock may run out as late as the last one.
+                self.due = now + self.dally;
+            }
         } else if self.state == State::Receiving
             && block > self.expected
             && block <= self.acked + self.window
@@ -338,7 +345,7 @@ impl Receiver {
             // Only the driver can end committing, and it knows how long it may take.
             State::Committing | State::Done | State::Failed => {}
             State::Dallying => {
-                if now >= self.due {
+                if now >= self.due.min(self.deadline.at()) {
                     self.state = State::Done;
                 }
             }
@@ -353,7 +360,6 @@ impl Receiver {
                     return Err(TransferError::GaveUp { block, tries, only_last_ack: false });
                 }
                 self.received.timeouts += 1;
-                self.timing = None;
                 self.report = None;
                 self.acknowledge();
             }
@@ -367,8 +373,7 @@ impl Receiver {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Done | State::Failed => None,
-            State::Receiving => Some(self.due.min(self.deadline.at())),
-            State::Dallying => Some(self.due),
+            State::Receiving | State::Dallying => Some(self.due.min(self.deadline.at())),
             State::Committing => Some(self.deadline.at()),
         }
     }

@@ -207,7 +207,8 @@ impl Sender {
         match self.state {
             State::Offering { wanted: true } => {
                 self.state = State::Offering { wanted: false };
-                self.timing = (self.timer.misses() == 0).then_some((0, now));
+                let once = self.timer.misses() == 0 || !self.timer.is_measured();
+                self.timing = once.then_some((0, now));
                 self.echoes = self.echoes.saturating_add(1);
                 self.due = now + self.timer.timeout();
                 Some(Transmit::Oack)
@@ -252,6 +253,11 @@ impl Sender {
             if is_fresh {
                 self.fresh = block + 1;
                 self.timing = Some((block, now));
+            } else if let Some((timed, at)) = &mut self.timing
+                && *timed == block
+                && !self.timer.is_measured()
+            {
+                *at = now;
             }
         }
         self.due = now + self.timer.timeout();
@@ -316,7 +322,10 @@ impl Sender {
         let copies = self.copies_of(block).map_or(1, |copies| *copies);
         let window_full = block + 1 == self.end();
         // Any other ACK was triggered by something later: a block behind a gap, or a clock.
-        self.measure(now, block, copies == 1 && window_full);
+        self.measure(now, block, copies == 1 && window_full || !self.timer.is_measured());
+        if !window_full {
+            self.measure_report(now);
+        }
         let arrived = (block + 1).saturating_sub(self.sent_from);
         self.echoes = copies.saturating_sub(1);
         self.base = block + 1;
@@ -363,6 +372,7 @@ impl Sender {
         if self.reported || !sent || early {
             return false;
         }
+        self.measure_report(now);
         self.reported = true;
         self.sent.reports += 1;
         self.again(now, 0);
@@ -445,6 +455,15 @@ impl Sender {
             if means_it {
                 self.timer.sample(now.saturating_duration_since(at));
             }
+        }
+    }
+
+    /// A gap was reported. The round trip is no longer than since the window began: with many losses
+    /// there is no better measure, as no window arrives whole.
+    fn measure_report(&mut self, now: Instant) {
+        let since = now.saturating_duration_since(self.began);
+        if self.copies_of(self.base) == Some(&mut 1) && since < self.timer.timeout() {
+            self.timer.sample(since);
         }
     }
 }
@@ -549,7 +568,7 @@ impl Pace {
 
 /// A pause as long as a round trip is long enough for whatever is to be emptied.
 fn pause_max(round_trip: Option<Duration>) -> Duration {
-    round_trip.unwrap_or(PAUSE_MAX).clamp(Duration::from_millis(1), PAUSE_MAX)
+    round_trip.unwrap_or_default().clamp(Duration::from_millis(1), PAUSE_MAX)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct Patience {
     /// How long the whole transfer may take; a peer could otherwise draw it out for ever.
     pub whole: Duration,
     /// How long a receiver stays to repeat its last ACK, in case that got lost (RFC 1350 §6,
-    /// "dallying"). Longer than the sender's timeout does good; nobody waits for it.
+    /// "dallying"). It should be longer than the sender's longest timeout; the file is whole already.
     pub dally: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Default for Patience {
             first: Duration::from_secs(1),
             retries: 6,
             whole: Duration::from_secs(24 * 3600),
-            dally: Duration::from_secs(3),
+            dally: Duration::from_secs(5),
         }
     }
 }
@@ -173,7 +173,8 @@ impl Timer {
     }
 
     /// A round trip was measured, of something that was sent once: of two copies nobody knows which
-    /// one was answered (Karn's rule, RFC 6298 (3)).
+    /// one was answered (Karn's rule, RFC 6298 (3)). Only while nothing is known the latest copy will
+    /// do: [`Patience::first`] lies between two of them, and few round trips are longer.
     pub(crate) fn sample(&mut self, round_trip: Duration) {
         let measured = match self.measured {
             None => Measured { average: round_trip, spread: round_trip / 2, least: round_trip },
@@ -193,6 +194,11 @@ impl Timer {
         // 2^16 of the shortest times are above the limit already.
         base.saturating_mul(1 << self.misses.min(16))
             .min(self.first.saturating_mul(FIRSTS_MAX).max(base))
+    }
+
+    /// Whether a round trip was measured.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.measured.is_some()
     }
 
     /// The average round trip, where one was measured.

@@ -24,7 +24,7 @@ pub(crate) struct Outcome {
     pub(crate) sender: Result<(), TransferError>,
     /// How the receiver ended.
     pub(crate) receiver: Result<(), TransferError>,
-    /// How long it took, on the world's clock.
+    /// How long it took until the file was whole, on the world's clock.
     pub(crate) took: Duration,
 }
 
@@ -51,6 +51,7 @@ struct World {
     receiver_ends: Option<Result<(), TransferError>>,
     decoder: Decoder,
     written: Vec<u8>,
+    whole_after: Duration,
     /// For packets on their way into the link.
     buffer: Vec<u8>,
 }
@@ -70,15 +71,17 @@ pub(crate) fn transfer(
     let start = Instant::now();
     let blocks = blocks_of(file, mode, terms.agreed.blksize.into());
     let rounds_max = 2_000 + 200 * blocks.len();
-    let (sender_starts, receiver) = match kind {
-        Kind::DownloadWithOptions => (sender::Start::Oack, None),
+    // What a client measures with its request.
+    let measured = Some(settings.delay.base() * 2 + Duration::from_millis(1));
+    let (sender_terms, sender_starts, receiver) = match kind {
+        Kind::DownloadWithOptions => (terms, sender::Start::Oack, None),
         Kind::UploadWithOptions => {
             let mut receiver = Receiver::new(start, &terms, receiver::Start::Oack);
             receiver.poll_transmit(start);
-            (sender::Start::Data, Some(receiver))
+            (Terms { round_trip: measured, ..terms }, sender::Start::Data, Some(receiver))
         }
     };
-    let mut sender = Sender::new(start, &terms, sender_starts);
+    let mut sender = Sender::new(start, &sender_terms, sender_starts);
     sender.ends_at(u64::try_from(blocks.len()).unwrap());
     let mut world = World {
         now: start,
@@ -93,6 +96,7 @@ pub(crate) fn transfer(
         receiver_ends: None,
         decoder: Decoder::default(),
         written: Vec::new(),
+        whole_after: Duration::ZERO,
         buffer: vec![0; 70_000],
     };
     for _ in 0..rounds_max {
@@ -203,6 +207,7 @@ impl World {
                 if block.is_last {
                     self.written.extend(self.decoder.finish());
                     receiver.committed(now);
+                    self.whole_after = now - self.start;
                 }
             }
         }
@@ -217,7 +222,7 @@ impl World {
             received: receiver.received(),
             sender: self.sender_ends.unwrap_or_else(|| unfinished(self.sender.is_done())),
             receiver: self.receiver_ends.unwrap_or_else(|| unfinished(receiver.is_committed())),
-            took: self.now - self.start,
+            took: self.whole_after,
         }
     }
 }
