@@ -197,8 +197,7 @@ impl Receiver {
         self.received.acks += 1;
         if self.state == State::Receiving {
             self.due = now + self.timer.timeout();
-            let once = self.timer.misses() == 0 || !self.timer.is_measured();
-            self.timing = once.then_some(now);
+            self.timing = Some(now);
         }
         if self.expected == 1 && self.start == Start::Oack && !self.is_whole() {
             return Some(Transmit::Oack);
@@ -303,7 +302,11 @@ impl Receiver {
             return Err(TransferError::BlockTooLong { block, got, blksize });
         }
         if let Some(since) = self.timing.take() {
-            self.timer.sample(now.saturating_duration_since(since));
+            let round_trip = now.saturating_duration_since(since);
+            match self.timer.misses() {
+                0 => self.timer.sample(round_trip),
+                _ => self.timer.at_most(round_trip),
+            }
         }
         self.timer.gained();
         self.due = now + self.timer.timeout();

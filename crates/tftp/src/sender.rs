@@ -207,8 +207,7 @@ impl Sender {
         match self.state {
             State::Offering { wanted: true } => {
                 self.state = State::Offering { wanted: false };
-                let once = self.timer.misses() == 0 || !self.timer.is_measured();
-                self.timing = once.then_some((0, now));
+                self.timing = Some((0, now));
                 self.echoes = self.echoes.saturating_add(1);
                 self.due = now + self.timer.timeout();
                 Some(Transmit::Oack)
@@ -253,11 +252,6 @@ impl Sender {
             if is_fresh {
                 self.fresh = block + 1;
                 self.timing = Some((block, now));
-            } else if let Some((timed, at)) = &mut self.timing
-                && *timed == block
-                && !self.timer.is_measured()
-            {
-                *at = now;
             }
         }
         self.due = now + self.timer.timeout();
@@ -302,7 +296,7 @@ impl Sender {
         let Some(block) = self.rollover.block(number, self.base) else { return false };
         match self.state {
             State::Offering { .. } if block == 0 => {
-                self.measure(now, 0, true);
+                self.measure(now, 0, false);
                 self.echoes = self.echoes.saturating_sub(1);
                 self.timer.gained();
                 self.state = State::Sending;
@@ -322,7 +316,7 @@ impl Sender {
         let copies = self.copies_of(block).map_or(1, |copies| *copies);
         let window_full = block + 1 == self.end();
         // Any other ACK was triggered by something later: a block behind a gap, or a clock.
-        self.measure(now, block, copies == 1 && window_full || !self.timer.is_measured());
+        self.measure(now, block, copies == 1 && window_full);
         if !window_full {
             self.measure_report(now);
         }
@@ -452,18 +446,19 @@ impl Sender {
             && timed == block
         {
             self.timing = None;
+            let round_trip = now.saturating_duration_since(at);
             if means_it {
-                self.timer.sample(now.saturating_duration_since(at));
+                self.timer.sample(round_trip);
+            } else {
+                self.timer.at_most(round_trip);
             }
         }
     }
 
-    /// A gap was reported. The round trip is no longer than since the window began: with many losses
-    /// there is no better measure, as no window arrives whole.
+    /// A gap was reported: the round trip is no longer than since the window began.
     fn measure_report(&mut self, now: Instant) {
-        let since = now.saturating_duration_since(self.began);
-        if self.copies_of(self.base) == Some(&mut 1) && since < self.timer.timeout() {
-            self.timer.sample(since);
+        if self.copies_of(self.base) == Some(&mut 1) {
+            self.timer.at_most(now.saturating_duration_since(self.began));
         }
     }
 }

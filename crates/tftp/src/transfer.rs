@@ -156,6 +156,18 @@ struct Measured {
     least: Duration,
 }
 
+impl Measured {
+    /// RFC 6298 (2.2).
+    fn first(round_trip: Duration) -> Self {
+        Self { average: round_trip, spread: round_trip / 2, least: round_trip }
+    }
+
+    /// What hardly any round trip exceeds.
+    fn longest(&self) -> Duration {
+        self.average + self.spread * 4
+    }
+}
+
 /// No wait is longer than so many times [`Patience::first`], however often was doubled. Where more
 /// than every second packet is lost, waits without a limit would grow faster than luck helps.
 const FIRSTS_MAX: u32 = 4;
@@ -173,11 +185,10 @@ impl Timer {
     }
 
     /// A round trip was measured, of something that was sent once: of two copies nobody knows which
-    /// one was answered (Karn's rule, RFC 6298 (3)). Only while nothing is known the latest copy will
-    /// do: [`Patience::first`] lies between two of them, and few round trips are longer.
+    /// one was answered (Karn's rule, RFC 6298 (3)).
     pub(crate) fn sample(&mut self, round_trip: Duration) {
         let measured = match self.measured {
-            None => Measured { average: round_trip, spread: round_trip / 2, least: round_trip },
+            None => Measured::first(round_trip),
             Some(Measured { average, spread, least }) => Measured {
                 average: (average * 7 + round_trip) / 8,
                 spread: (spread * 3 + average.abs_diff(round_trip)) / 4,
@@ -187,18 +198,29 @@ impl Timer {
         self.measured = Some(measured);
     }
 
+    /// The round trip is at most this long: what was answered may have been an earlier copy, and the
+    /// answer may be one that the peer's own clock repeated. Under heavy loss there is no better
+    /// measure, so one that is far below what is believed counts as if it were the first.
+    pub(crate) fn at_most(&mut self, round_trip: Duration) {
+        let first = Measured::first(round_trip);
+        if first.longest() < self.base() {
+            let least = self.measured.map_or(round_trip, |known| known.least.min(round_trip));
+            self.measured = Some(Measured { least, ..first });
+        }
+    }
+
     /// How long to wait for an answer.
     pub(crate) fn timeout(&self) -> Duration {
-        let measured = self.round_trip_max().map(|longest| longest.max(self.least));
-        let base = self.agreed.or(measured).unwrap_or(self.first);
+        let base = self.base();
         // 2^16 of the shortest times are above the limit already.
         base.saturating_mul(1 << self.misses.min(16))
             .min(self.first.saturating_mul(FIRSTS_MAX).max(base))
     }
 
-    /// Whether a round trip was measured.
-    pub(crate) fn is_measured(&self) -> bool {
-        self.measured.is_some()
+    /// How long to wait for the first time.
+    fn base(&self) -> Duration {
+        let measured = self.round_trip_max().map(|longest| longest.max(self.least));
+        self.agreed.or(measured).unwrap_or(self.first)
     }
 
     /// The average round trip, where one was measured.
@@ -208,7 +230,7 @@ impl Timer {
 
     /// What hardly any round trip exceeds.
     pub(crate) fn round_trip_max(&self) -> Option<Duration> {
-        self.measured.map(|measured| measured.average + measured.spread * 4)
+        self.measured.map(|measured| measured.longest())
     }
 
     /// The shortest round trip; zero where none was measured.
