@@ -396,7 +396,7 @@ impl Sender {
         }
         if let Err(tries) = self.timer.missed() {
             self.state = State::Failed;
-            let only_last_ack = self.last == Some(self.base);
+            let only_last_ack = self.last.is_some_and(|last| self.fresh > last);
             return Err(TransferError::GaveUp { block: self.base, tries, only_last_ack });
         }
         self.sent.timeouts += 1;

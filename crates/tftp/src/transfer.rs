@@ -86,7 +86,7 @@ pub enum TransferError {
         block: u64,
         /// How often it was sent, or asked for.
         tries: u32,
-        /// Only the ACK of the last block is missing: the peer has the file in all likelihood
+        /// All was sent, and only the ACK of the last window is missing: the peer may have the file
         /// (RFC 1350 §6). Some, like the tutorial's client, never send it.
         only_last_ack: bool,
     },

@@ -32,9 +32,9 @@ pub(crate) struct Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// The sender answers a request with an OACK, the receiver begins when that comes.
-    DownloadWithOptions,
+    Download,
     /// The receiver answers a request with an OACK; the sender has had it once.
-    UploadWithOptions,
+    Upload,
 }
 
 struct World {
@@ -74,8 +74,8 @@ pub(crate) fn transfer(
     // What a client measures with its request.
     let measured = Some(settings.delay.base() * 2 + Duration::from_millis(1));
     let (sender_terms, sender_starts, receiver) = match kind {
-        Kind::DownloadWithOptions => (terms, sender::Start::Oack, None),
-        Kind::UploadWithOptions => {
+        Kind::Download => (terms, sender::Start::Oack, None),
+        Kind::Upload => {
             let mut receiver = Receiver::new(start, &terms, receiver::Start::Oack);
             receiver.poll_transmit(start);
             (Terms { round_trip: measured, ..terms }, sender::Start::Data, Some(receiver))
