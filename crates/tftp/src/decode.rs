@@ -47,7 +47,7 @@ pub fn show(datagram: &[u8]) -> String {
             format!("DATA {block} · {}", count(payload.len(), "byte"))
         }
         Ok(Packet::Ack { block }) => format!("ACK {block}"),
-        Ok(Packet::Error { code, message }) if message.is_empty() => format!("ERROR {}", code.0),
+        Ok(Packet::Error { code, message: [] }) => format!("ERROR {}", code.0),
         Ok(Packet::Error { code, message }) => format!("ERROR {} {}", code.0, escape(message)),
         Ok(Packet::Oack(options)) => format!("OACK{}", show_options(options)),
         Err(error) => format!("{} that are no packet: {error}", count(datagram.len(), "byte")),

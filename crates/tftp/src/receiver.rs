@@ -32,7 +32,8 @@
 //!
 //! **Within a window the receiver is silent** (RFC 7440 §4). Only a gap makes it speak, once: the
 //! blocks behind the gap, each of which would be a reason, are dropped without a word, as the sender
-//! begins anew behind the ACK. A lost report is repeated by the clock.
+//! begins anew behind the ACK. It repeats a report that must have been lost: the sender goes on, or
+//! begins anew at the wrong place, or is silent until the clock runs out.
 //!
 //! **The driver** loops as [`transfer`](crate::transfer) says, and writes each [`Block`] that
 //! [`handle_datagram`](Receiver::handle_datagram) hands out: they come in order, each once, and
@@ -48,6 +49,12 @@ use crate::wire::Packet;
 /// No measured round trip makes the clock shorter. The sender's own clock is shorter, so that it
 /// repeats before the receiver asks: both at once would cost two packets for one loss.
 const TIMEOUT_MIN: Duration = Duration::from_millis(300);
+
+/// A gap is reported again only after so many more blocks from behind it …
+const REPORT_AGAIN_STRAYS: u32 = 4;
+
+/// … and when more than this, or two round trips, has passed.
+const REPORT_AGAIN_MIN: Duration = Duration::from_millis(2);
 
 /// How a receiver begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,13 +118,23 @@ pub struct Receiver {
     /// The last block that was acknowledged: the window ends a window behind it.
     acked: u64,
     /// The gap before `expected` was reported.
-    reported: bool,
+    report: Option<Report>,
     /// Something is to be sent now.
     wanted: bool,
     /// When the ACK was sent that opened the window, while nothing has come for it.
     timing: Option<Instant>,
     due: Instant,
     received: Received,
+}
+
+/// That a gap was reported, and what came since.
+#[derive(Clone, Copy, Debug)]
+struct Report {
+    at: Instant,
+    /// The latest block that came behind the gap.
+    latest: u64,
+    /// How many came.
+    strays: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +163,7 @@ impl Receiver {
             state: State::Receiving,
             expected: 1,
             acked: 0,
-            reported: false,
+            report: None,
             wanted: start != Start::Silence,
             timing: None,
             received: Received::default(),
@@ -180,7 +197,7 @@ impl Receiver {
         self.received.acks += 1;
         if self.state == State::Receiving {
             self.due = now + self.timer.timeout();
-            self.timing = (self.timer.misses() == 0).then_some(now);
+            self.timing = Some(now);
         }
         if self.expected == 1 && self.start == Start::Oack && !self.is_whole() {
             return Some(Transmit::Oack);
@@ -235,21 +252,42 @@ impl Receiver {
             return self.accept(now, block, payload).map(Some);
         }
         self.received.repeated += 1;
-        if block + 1 == self.expected && block == self.acked {
-            // Only that ACK may have been lost. While the file is being committed, there was none.
+        if block + 1 == self.expected && block == self.acked && self.report.is_none() {
+            // Only that ACK may have been lost: the block ends what was sent. Behind a gap it does
+            // not, and what follows it speaks for itself. While the file is being committed, there
+            // was no ACK.
             self.wanted |= matches!(self.state, State::Receiving | State::Dallying);
+            if self.state == State::Dallying {
+                // The sender is still there, so its next clock may run out as late as the last one.
+                self.due = now + self.dally;
+            }
         } else if self.state == State::Receiving
-            && !self.reported
             && block > self.expected
             && block <= self.acked + self.window
         {
-            self.reported = true;
-            self.acknowledge();
+            self.gap(now, block);
         } else if self.window == 1 && self.state == State::Receiving && block < self.expected {
             // In lockstep every DATA is answered (RFC 1123, 4.2.3.1 forbids it to senders only).
             self.wanted = true;
         }
         Ok(None)
+    }
+
+    /// A block came that is not to come yet: those before it are missing.
+    fn gap(&mut self, now: Instant, block: u64) {
+        let lost = self.report.as_mut().is_some_and(|report| {
+            // The sender goes on without having heard. Numbers that do not grow mean that it has
+            // begun anew, and many strays after more than a round trip that it has not.
+            let anew = block <= report.latest;
+            report.latest = block;
+            report.strays += 1;
+            let patience = (self.timer.round_trip().unwrap_or_default() * 2).max(REPORT_AGAIN_MIN);
+            anew || report.strays >= REPORT_AGAIN_STRAYS && now >= report.at + patience
+        });
+        if lost || self.report.is_none() {
+            self.report = Some(Report { at: now, latest: block, strays: 0 });
+            self.acknowledge();
+        }
     }
 
     fn accept<'a>(
@@ -264,13 +302,17 @@ impl Receiver {
             return Err(TransferError::BlockTooLong { block, got, blksize });
         }
         if let Some(since) = self.timing.take() {
-            self.timer.sample(now.saturating_duration_since(since));
+            let round_trip = now.saturating_duration_since(since);
+            match self.timer.misses() {
+                0 => self.timer.sample(round_trip),
+                _ => self.timer.at_most(round_trip),
+            }
         }
         self.timer.gained();
         self.due = now + self.timer.timeout();
         self.received.blocks += 1;
         self.expected = block + 1;
-        self.reported = false;
+        self.report = None;
         let is_last = got < usize::from(blksize);
         if is_last {
             self.state = State::Committing;
@@ -306,7 +348,7 @@ impl Receiver {
             // Only the driver can end committing, and it knows how long it may take.
             State::Committing | State::Done | State::Failed => {}
             State::Dallying => {
-                if now >= self.due {
+                if now >= self.due.min(self.deadline.at()) {
                     self.state = State::Done;
                 }
             }
@@ -321,8 +363,7 @@ impl Receiver {
                     return Err(TransferError::GaveUp { block, tries, only_last_ack: false });
                 }
                 self.received.timeouts += 1;
-                self.timing = None;
-                self.reported = false;
+                self.report = None;
                 self.acknowledge();
             }
         }
@@ -335,8 +376,7 @@ impl Receiver {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Done | State::Failed => None,
-            State::Receiving => Some(self.due.min(self.deadline.at())),
-            State::Dallying => Some(self.due),
+            State::Receiving | State::Dallying => Some(self.due.min(self.deadline.at())),
             State::Committing => Some(self.deadline.at()),
         }
     }

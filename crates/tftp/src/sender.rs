@@ -103,9 +103,10 @@ pub struct Sender {
     last: Option<u64>,
     /// How often each block of the window was sent; block n counts at n modulo window.
     copies: Box<[u8]>,
-    /// How many more ACKs of base - 1 are explained.
+    /// How many more ACKs of base - 1 are explained, and since when.
     echoes: u8,
-    /// The first block's loss was reported, and the window sent again for it.
+    advanced: Instant,
+    /// The first block's loss was reported since it was last sent.
     reported: bool,
     /// A single block to repeat, to make a silent receiver speak.
     probe: Option<u64>,
@@ -156,6 +157,7 @@ impl Sender {
             last: None,
             copies: vec![0; window.into()].into(),
             echoes: 0,
+            advanced: now,
             reported: false,
             probe: None,
             probed: false,
@@ -205,7 +207,7 @@ impl Sender {
         match self.state {
             State::Offering { wanted: true } => {
                 self.state = State::Offering { wanted: false };
-                self.timing = (self.timer.misses() == 0).then_some((0, now));
+                self.timing = Some((0, now));
                 self.echoes = self.echoes.saturating_add(1);
                 self.due = now + self.timer.timeout();
                 Some(Transmit::Oack)
@@ -228,6 +230,7 @@ impl Sender {
         }
         if self.next == self.base {
             self.began = now;
+            self.reported = false;
         }
         let blocks = self.next..self.next + count;
         self.next = blocks.end;
@@ -293,7 +296,7 @@ impl Sender {
         let Some(block) = self.rollover.block(number, self.base) else { return false };
         match self.state {
             State::Offering { .. } if block == 0 => {
-                self.measure(now, 0, true);
+                self.measure(now, 0, false);
                 self.echoes = self.echoes.saturating_sub(1);
                 self.timer.gained();
                 self.state = State::Sending;
@@ -311,13 +314,17 @@ impl Sender {
     /// All up to `block` has arrived.
     fn advance(&mut self, now: Instant, block: u64) {
         let copies = self.copies_of(block).map_or(1, |copies| *copies);
-        self.measure(now, block, copies == 1);
         let window_full = block + 1 == self.end();
+        // Any other ACK was triggered by something later: a block behind a gap, or a clock.
+        self.measure(now, block, copies == 1 && window_full);
+        if !window_full {
+            self.measure_report(now);
+        }
         let arrived = (block + 1).saturating_sub(self.sent_from);
         self.echoes = copies.saturating_sub(1);
         self.base = block + 1;
         self.next = self.next.max(self.base);
-        self.reported = false;
+        self.advanced = now;
         self.probed = false;
         self.probe = None;
         self.timer.gained();
@@ -329,7 +336,7 @@ impl Sender {
             // was sent before any of it can have arrived.
             if now >= self.began + self.timer.round_trip_min() {
                 self.sent.reports += 1;
-                self.again(arrived);
+                self.again(now, arrived);
             }
         } else {
             self.sent_from = self.base;
@@ -347,7 +354,9 @@ impl Sender {
             return false;
         }
         // ANCHOR_END: old-ack
-        if self.echoes > 0 {
+        // What was sent before the window moved here was answered within a round trip.
+        let echo = self.timer.round_trip_max().is_none_or(|most| now <= self.advanced + most);
+        if self.echoes > 0 && echo {
             self.echoes -= 1;
             return false;
         }
@@ -357,17 +366,18 @@ impl Sender {
         if self.reported || !sent || early {
             return false;
         }
+        self.measure_report(now);
         self.reported = true;
         self.sent.reports += 1;
-        self.again(0);
+        self.again(now, 0);
         true
     }
 
     /// Sends again from base on. `arrived` blocks of what was sent last had come through.
-    fn again(&mut self, arrived: u64) {
+    fn again(&mut self, now: Instant, arrived: u64) {
         self.next = self.base;
         self.sent_from = self.base;
-        self.pace.lost(arrived, self.timer.round_trip());
+        self.pace.lost(arrived, now, self.timer.round_trip());
     }
 
     /// Time has passed.
@@ -386,7 +396,7 @@ impl Sender {
         }
         if let Err(tries) = self.timer.missed() {
             self.state = State::Failed;
-            let only_last_ack = self.last == Some(self.base);
+            let only_last_ack = self.last.is_some_and(|last| self.fresh > last);
             return Err(TransferError::GaveUp { block: self.base, tries, only_last_ack });
         }
         self.sent.timeouts += 1;
@@ -401,8 +411,7 @@ impl Sender {
             self.probe = Some(self.next - 1);
         } else {
             self.probed = false;
-            self.reported = false;
-            self.again(0);
+            self.again(now, 0);
         }
         Ok(())
     }
@@ -430,15 +439,26 @@ impl Sender {
         self.copies.get_mut(place)
     }
 
-    /// The ACK of `block` has come. Of two copies nobody knows which one it is for.
-    fn measure(&mut self, now: Instant, block: u64, sent_once: bool) {
+    /// The ACK of `block` has come, which is a measure when the block was sent once: of two copies
+    /// nobody knows which one it is for.
+    fn measure(&mut self, now: Instant, block: u64, means_it: bool) {
         if let Some((timed, at)) = self.timing
             && timed == block
         {
             self.timing = None;
-            if sent_once {
-                self.timer.sample(now.saturating_duration_since(at));
+            let round_trip = now.saturating_duration_since(at);
+            if means_it {
+                self.timer.sample(round_trip);
+            } else {
+                self.timer.at_most(round_trip);
             }
+        }
+    }
+
+    /// A gap was reported: the round trip is no longer than since the window began.
+    fn measure_report(&mut self, now: Instant) {
+        if self.copies_of(self.base) == Some(&mut 1) {
+            self.timer.at_most(now.saturating_duration_since(self.began));
         }
     }
 }
@@ -448,7 +468,7 @@ impl Sender {
 /// ```text
 /// window of 16:   ▓▓▓▓ pause ▓▓▓▓ pause ▓▓▓▓ pause ▓▓▓▓ ACK 16 ▓▓▓▓ …
 /// all arrived     double the burst; after a first loss, add a quarter now and then
-/// a loss          the burst becomes what came through, halfway; if it is small already, the pause
+/// a loss          the burst becomes nearly what came through; if it is small already, the pause
 ///                 doubles
 /// ```
 #[derive(Debug)]
@@ -503,8 +523,7 @@ impl Pace {
         self.left = self.left.saturating_sub(count);
         if self.left == 0 {
             self.left = self.burst;
-            // A pause as long as a round trip is long enough for whatever is to be emptied.
-            let pause = self.pause.min(round_trip.unwrap_or(PAUSE_MAX).max(PAUSE_MIN));
+            let pause = self.pause.min(pause_max(round_trip));
             self.pause_until = more.then(|| now + pause);
         }
     }
@@ -525,19 +544,26 @@ impl Pace {
         }
     }
 
-    fn lost(&mut self, arrived: u64, round_trip: Option<Duration>) {
+    fn lost(&mut self, arrived: u64, now: Instant, round_trip: Option<Duration>) {
+        self.pause_until = None;
         if self.burst <= 2 {
-            let most = round_trip.unwrap_or(PAUSE_MAX).clamp(PAUSE_MIN, PAUSE_MAX);
-            self.pause = (self.pause * 2).min(most);
+            self.pause = (self.pause * 2).min(pause_max(round_trip));
+            self.pause_until = Some(now + self.pause);
         }
         if arrived < self.burst {
-            self.burst = ((self.burst + arrived) / 2).max(1);
+            self.burst = ((self.burst + 3 * arrived) / 4).max(1);
+            self.wanted = (self.wanted * 2).min(WINDOWS_WANTED_MAX);
+        } else {
+            self.burst = (self.burst + (arrived - self.burst) / 4).min(self.window);
         }
         self.arrived = 0;
-        self.wanted = (self.wanted * 2).min(WINDOWS_WANTED_MAX);
         self.left = self.burst;
-        self.pause_until = None;
     }
+}
+
+/// A pause as long as a round trip is long enough for whatever is to be emptied.
+fn pause_max(round_trip: Option<Duration>) -> Duration {
+    round_trip.unwrap_or_default().clamp(Duration::from_millis(1), PAUSE_MAX)
 }
 
 #[cfg(test)]

@@ -36,12 +36,13 @@ pub const PEER_MESSAGE_LEN_MAX: usize = 512;
 pub struct Patience {
     /// Until the first answer is missed, while no round trip was measured. RFC 6298 (2) says 1 s.
     pub first: Duration,
-    /// How often the clock may run out with nothing gained in between.
+    /// How often the clock may run out with nothing gained in between. Waits shorter than `first`,
+    /// to which short round trips lead, do not count: a peer may be busy for a second.
     pub retries: u32,
     /// How long the whole transfer may take; a peer could otherwise draw it out for ever.
     pub whole: Duration,
     /// How long a receiver stays to repeat its last ACK, in case that got lost (RFC 1350 §6,
-    /// "dallying"). Longer than the sender's timeout does good; nobody waits for it.
+    /// "dallying"). It should be longer than the sender's longest timeout; the file is whole already.
     pub dally: Duration,
 }
 
@@ -51,7 +52,7 @@ impl Default for Patience {
             first: Duration::from_secs(1),
             retries: 6,
             whole: Duration::from_secs(24 * 3600),
-            dally: Duration::from_secs(3),
+            dally: Duration::from_secs(5),
         }
     }
 }
@@ -63,6 +64,8 @@ pub struct Terms {
     pub agreed: Agreed,
     /// What this end puts up with.
     pub patience: Patience,
+    /// What is known of the round trip: a client measures one with its request.
+    pub round_trip: Option<Duration>,
 }
 
 /// Why a transfer ended before its time.
@@ -83,7 +86,7 @@ pub enum TransferError {
         block: u64,
         /// How often it was sent, or asked for.
         tries: u32,
-        /// Only the ACK of the last block is missing: the peer has the file in all likelihood
+        /// All was sent, and only the ACK of the last window is missing: the peer may have the file
         /// (RFC 1350 §6). Some, like the tutorial's client, never send it.
         only_last_ack: bool,
     },
@@ -141,6 +144,8 @@ pub(crate) struct Timer {
     least: Duration,
     measured: Option<Measured>,
     misses: u32,
+    /// Of the misses, how many count.
+    tries: u32,
     retries: u32,
 }
 
@@ -151,22 +156,39 @@ struct Measured {
     least: Duration,
 }
 
-/// No wait is longer, however often was doubled.
-const TIMEOUT_MAX: Duration = Duration::from_secs(30);
+impl Measured {
+    /// RFC 6298 (2.2).
+    fn first(round_trip: Duration) -> Self {
+        Self { average: round_trip, spread: round_trip / 2, least: round_trip }
+    }
+
+    /// What hardly any round trip exceeds.
+    fn longest(&self) -> Duration {
+        self.average + self.spread * 4
+    }
+}
+
+/// No wait is longer than so many times [`Patience::first`], however often was doubled. Where more
+/// than every second packet is lost, waits without a limit would grow faster than luck helps.
+const FIRSTS_MAX: u32 = 4;
 
 impl Timer {
     /// `least` is the shortest timeout that measuring can lead to.
     pub(crate) fn new(terms: &Terms, least: Duration) -> Self {
         let Patience { first, retries, .. } = terms.patience;
         let agreed = terms.agreed.timeout.map(|seconds| Duration::from_secs(seconds.into()));
-        Self { agreed, first, least, measured: None, misses: 0, retries }
+        let mut timer = Self { agreed, first, least, measured: None, misses: 0, tries: 0, retries };
+        if let Some(round_trip) = terms.round_trip {
+            timer.sample(round_trip);
+        }
+        timer
     }
 
     /// A round trip was measured, of something that was sent once: of two copies nobody knows which
     /// one was answered (Karn's rule, RFC 6298 (3)).
     pub(crate) fn sample(&mut self, round_trip: Duration) {
         let measured = match self.measured {
-            None => Measured { average: round_trip, spread: round_trip / 2, least: round_trip },
+            None => Measured::first(round_trip),
             Some(Measured { average, spread, least }) => Measured {
                 average: (average * 7 + round_trip) / 8,
                 spread: (spread * 3 + average.abs_diff(round_trip)) / 4,
@@ -176,17 +198,39 @@ impl Timer {
         self.measured = Some(measured);
     }
 
+    /// The round trip is at most this long: what was answered may have been an earlier copy, and the
+    /// answer may be one that the peer's own clock repeated. Under heavy loss there is no better
+    /// measure, so one that is far below what is believed counts as if it were the first.
+    pub(crate) fn at_most(&mut self, round_trip: Duration) {
+        let first = Measured::first(round_trip);
+        if first.longest() < self.base() {
+            let least = self.measured.map_or(round_trip, |known| known.least.min(round_trip));
+            self.measured = Some(Measured { least, ..first });
+        }
+    }
+
     /// How long to wait for an answer.
     pub(crate) fn timeout(&self) -> Duration {
-        let measured = self.measured.map(|m| (m.average + m.spread * 4).max(self.least));
-        let base = self.agreed.or(measured).unwrap_or(self.first);
-        // 2^8 seconds are above the limit already; the shift cannot overflow.
-        (base * (1 << self.misses.min(8))).min(TIMEOUT_MAX.max(base))
+        let base = self.base();
+        // 2^16 of the shortest times are above the limit already.
+        base.saturating_mul(1 << self.misses.min(16))
+            .min(self.first.saturating_mul(FIRSTS_MAX).max(base))
+    }
+
+    /// How long to wait for the first time.
+    fn base(&self) -> Duration {
+        let measured = self.round_trip_max().map(|longest| longest.max(self.least));
+        self.agreed.or(measured).unwrap_or(self.first)
     }
 
     /// The average round trip, where one was measured.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.measured.map(|measured| measured.average)
+    }
+
+    /// What hardly any round trip exceeds.
+    pub(crate) fn round_trip_max(&self) -> Option<Duration> {
+        self.measured.map(|measured| measured.longest())
     }
 
     /// The shortest round trip; zero where none was measured.
@@ -197,12 +241,14 @@ impl Timer {
     /// Something new came: the budget is whole again.
     pub(crate) fn gained(&mut self) {
         self.misses = 0;
+        self.tries = 0;
     }
 
     /// The clock ran out. `Err` says how often was tried, when that was the last time.
     pub(crate) fn missed(&mut self) -> Result<(), u32> {
+        self.tries += u32::from(self.timeout() >= self.first);
         self.misses += 1;
-        if self.misses > self.retries { Err(self.misses) } else { Ok(()) }
+        if self.tries > self.retries { Err(self.misses) } else { Ok(()) }
     }
 
     /// How often the clock ran out since something new came.
@@ -250,7 +296,7 @@ mod tests {
             assert_eq!(timer.missed(), Ok(()));
         }
         waits.push(timer.timeout().as_secs());
-        assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(waits, [1, 2, 4, 4, 4, 4, 4]);
         assert_eq!(timer.missed(), Err(7));
         timer.gained();
         assert_eq!(timer.timeout(), Duration::from_secs(1));
@@ -266,6 +312,18 @@ mod tests {
         }
         assert_eq!(timer.timeout(), 20 * MS);
         assert_eq!(timer.round_trip_min(), 10 * MS);
+    }
+
+    #[test]
+    fn waits_that_are_short_because_the_network_is_fast_cost_no_try() {
+        let terms = Terms { round_trip: Some(MS), ..Terms::default() };
+        let mut timer = Timer::new(&terms, 30 * MS);
+        let mut waits = Vec::new();
+        while timer.missed().is_ok() {
+            waits.push(timer.timeout().as_millis());
+        }
+        let short = [60, 120, 240, 480, 960, 1920];
+        assert_eq!(waits, [&short[..], &[3840, 4000, 4000, 4000, 4000, 4000]].concat());
     }
 
     #[test]
