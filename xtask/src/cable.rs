@@ -54,7 +54,7 @@ enum Kind {
 #[derive(clap::Args)]
 struct Ends {
     /// Where the server is
-    #[arg(long, value_name = "IP:PORT", value_parser = cli::address)]
+    #[arg(long, value_name = "IP:PORT", value_parser = cli::peer)]
     to: SocketAddr,
     /// Where clients are to go instead; port 0 takes any free one
     #[arg(long, value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:0")]

@@ -11,6 +11,7 @@
 //! [`process`]; then [`ready`], [`needs`], [`bless`], [`show`], [`report`].
 
 pub mod bless;
+pub mod build;
 pub mod engine;
 pub mod failure;
 #[cfg(unix)]
@@ -18,6 +19,7 @@ pub mod heed;
 pub mod lines;
 pub mod needs;
 pub mod pattern;
+mod plan;
 pub mod process;
 pub mod ready;
 pub mod report;
@@ -30,17 +32,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use unicode_width::UnicodeWidthStr;
 
 use crate::cable::{self, FaultArgs, ladder::Look};
-use crate::workspace::{self, Chapter, Lesson};
+use crate::workspace;
 use bless::Blessing;
+pub use build::build;
 use engine::{CableOptions, Options, Outcome};
+use failure::Failure;
 use needs::Binaries;
+use pattern::Pattern;
+use plan::{Demo, Plan, quoted};
 use report::{DemoResult, Report};
 use show::Session;
-use transcript::Transcript;
+use transcript::{RESERVED, Transcript};
 
 /// Starts the programs of the lessons, shows what each says, and checks it
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -121,14 +127,10 @@ pub fn run(args: &Args) -> ExitCode {
     if let Err(error) = check_replacements(&demos, &args.replace) {
         return give_up(&error, 2);
     }
-    let report = match build_and_run(&plan, &demos, args) {
-        Ok(report) => report,
-        Err(error) => return give_up(&error, 3),
-    };
-    if let Err(error) = publish(&report, args) {
-        return give_up(&error, 3);
+    match build_and_run(&plan, &demos, args).and_then(|report| publish(report, args)) {
+        Ok(report) => ExitCode::from(u8::from(!report.is_good(args.deny_skips))),
+        Err(error) => give_up(&error, 3),
     }
-    ExitCode::from(u8::from(!report.is_good(args.deny_skips)))
 }
 
 fn build_and_run(plan: &Plan, demos: &[Demo], args: &Args) -> anyhow::Result<Report> {
@@ -149,175 +151,6 @@ fn give_up(error: &anyhow::Error, code: u8) -> ExitCode {
 #[must_use]
 pub fn width(text: &str) -> usize {
     UnicodeWidthStr::width(text)
-}
-
-/// The demos that a command line asks for.
-struct Plan {
-    chapters: Vec<Chapter>,
-    peers: bool,
-    file: Option<PathBuf>,
-}
-
-/// A demo that can be run.
-struct Demo {
-    chapter: String,
-    lesson: String,
-    path: PathBuf,
-    text: String,
-    transcript: Transcript,
-    again: String,
-    is_lesson: bool,
-    next: Option<String>,
-}
-
-impl Plan {
-    fn make(args: &Args, root: &Path) -> anyhow::Result<Self> {
-        let all = workspace::chapters(root)?;
-        let mut chapters: Vec<Chapter> = Vec::new();
-        for what in &args.what {
-            let (name, lesson) =
-                what.split_once('/').map_or((what.as_str(), None), |(c, l)| (c, Some(l)));
-            let Some(chapter) = all.iter().find(|chapter| chapter.name == name) else {
-                bail!("there is no chapter `{name}`; there are: {}", names(&all));
-            };
-            let mut chapter = chapter.clone();
-            chapter.lessons = chapter.demos(args.peers);
-            if let Some(lesson) = lesson {
-                let known: Vec<&str> = chapter.lessons.iter().map(|l| l.name.as_str()).collect();
-                let known = known.join(", ");
-                chapter.lessons.retain(|known| known.name == lesson);
-                if chapter.lessons.is_empty() {
-                    bail!("there is no lesson `{lesson}` in {name}; there are: {known}");
-                }
-            }
-            match chapters.iter_mut().find(|chapter| chapter.name == name) {
-                Some(known) => known.lessons.extend(chapter.lessons),
-                None => chapters.push(chapter),
-            }
-        }
-        if args.what.is_empty() {
-            chapters = all;
-            for chapter in &mut chapters {
-                chapter.lessons = chapter.demos(args.peers);
-            }
-        }
-        Ok(Self { chapters, peers: args.peers, file: args.file.clone() })
-    }
-
-    /// The chapters whose programs the demos start: what has to be built.
-    fn programs(&self, demos: &[Demo]) -> anyhow::Result<Vec<String>> {
-        let mut programs: Vec<String> = workspace::chapters(workspace::root())?
-            .into_iter()
-            .map(|chapter| chapter.name)
-            .collect();
-        programs.retain(|program| demos.iter().any(|demo| demo.transcript.starts(program)));
-        Ok(programs)
-    }
-
-    fn list(&self) {
-        for (number, chapter) in self.chapters.iter().enumerate() {
-            let gap = if number > 0 { "\n" } else { "" };
-            let _ = cli::say!("{gap}{}  {}", chapter.name, chapter.about);
-            let longest = chapter.lessons.iter().map(|l| l.name.len()).max().unwrap_or_default();
-            for lesson in &chapter.lessons {
-                let _ = cli::say!("  {:longest$}  {}", lesson.name, lesson.title());
-            }
-        }
-    }
-
-    /// Reads the transcripts. One that cannot be read keeps all from running: a check that
-    /// silently checks less is worse than none.
-    fn load(&self) -> anyhow::Result<Vec<Demo>> {
-        if let Some(file) = &self.file {
-            return Ok(vec![load_file(file)?]);
-        }
-        let mut demos = Vec::new();
-        for chapter in &self.chapters {
-            for lesson in &chapter.lessons {
-                demos.push(load(chapter, lesson, self.peers)?);
-            }
-        }
-        Ok(demos)
-    }
-}
-
-fn load(chapter: &Chapter, lesson: &Lesson, peers: bool) -> anyhow::Result<Demo> {
-    let (text, transcript) = read(&lesson.demo)?;
-    let name = format!("{}/{}", chapter.name, lesson.name);
-    let again = format!("cargo xtask demo {name}{}", if peers { " --peers" } else { "" });
-    Ok(Demo {
-        chapter: chapter.name.clone(),
-        lesson: lesson.name.clone(),
-        path: lesson.demo.clone(),
-        text,
-        transcript,
-        again,
-        is_lesson: !peers,
-        next: chapter.after(&lesson.name),
-    })
-}
-
-/// A transcript that belongs to no chapter.
-fn load_file(file: &Path) -> anyhow::Result<Demo> {
-    let (text, transcript) = read(file)?;
-    let path = std::path::absolute(file).context("cannot tell where the file lies")?;
-    Ok(Demo {
-        chapter: "file".to_owned(),
-        lesson: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        again: format!("cargo xtask demo --file {}", quoted(&file.to_string_lossy())),
-        path,
-        text,
-        transcript,
-        is_lesson: false,
-        next: None,
-    })
-}
-
-fn read(file: &Path) -> anyhow::Result<(String, Transcript)> {
-    let text =
-        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let transcript =
-        Transcript::parse(&text).with_context(|| format!("{} is no transcript", file.display()))?;
-    Ok((text, transcript))
-}
-
-fn names(chapters: &[Chapter]) -> String {
-    chapters.iter().map(|chapter| chapter.name.as_str()).collect::<Vec<_>>().join(", ")
-}
-
-/// Builds the programs of `packages` with one call of cargo, into the folder that this very
-/// program was built into.
-///
-/// # Errors
-/// When the build breaks; cargo has said why.
-pub fn build(packages: &[String], quiet: bool) -> anyhow::Result<Binaries> {
-    let me = std::env::current_exe().context("cannot tell where this program lies")?;
-    let mut dir = me.parent().context("this program lies nowhere")?;
-    if dir.ends_with("deps") {
-        // A test lies one folder deeper.
-        dir = dir.parent().context("this program lies nowhere")?;
-    }
-    let binaries = Binaries { dir: dir.to_owned(), names: packages.to_vec() };
-    if packages.is_empty() {
-        return Ok(binaries);
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(workspace::root()).args(["build", "--bins"]);
-    for package in packages {
-        command.args(["--package", package]);
-    }
-    if dir.ends_with("release") {
-        command.arg("--release");
-    }
-    if quiet {
-        command.arg("--quiet");
-    }
-    let status = command.status().context("cannot start cargo")?;
-    if !status.success() {
-        bail!("the programs could not be built (see above)");
-    }
-    Ok(binaries)
 }
 
 /// Replays every lesson in silence: where its transcript is, and how it ended.
@@ -354,6 +187,9 @@ fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<R
                 engine::replay(&demo.transcript, &options, &mut session)
             };
             let one = demo.result(outcome, begin.elapsed(), session.text());
+            if live && args.repeat > 1 {
+                let _ = cli::say!("{}", one.verdict());
+            }
             let all = result.get_or_insert_with(|| one.clone());
             all.add_run(one);
         }
@@ -370,15 +206,28 @@ fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<R
     Ok(report)
 }
 
-/// A `--replace` that names nobody would pass without having checked anything.
+/// A `--replace` that names nobody, or a placeholder that stands for nothing, would pass without
+/// having checked anything.
 fn check_replacements(demos: &[Demo], replace: &[(String, String)]) -> anyhow::Result<()> {
-    for (actor, _) in replace {
-        if !demos.iter().any(|demo| demo.transcript.actors.contains(actor)) {
-            let mut actors: Vec<_> =
-                demos.iter().flat_map(|d| d.transcript.actors.clone()).collect();
-            actors.sort();
-            actors.dedup();
-            bail!("--replace {actor}: there is no such actor; there are: {}", actors.join(", "));
+    let list = |mut names: Vec<String>| {
+        names.sort();
+        names.dedup();
+        names.join(", ")
+    };
+    for (actor, command) in replace {
+        let actors: Vec<String> = demos.iter().flat_map(|d| d.transcript.actors.clone()).collect();
+        if !actors.contains(actor) {
+            bail!("--replace {actor}: there is no such actor; there are: {}", list(actors));
+        }
+        let command = Pattern::parse(command, &|_| true).map_err(|error| anyhow!(error.message))?;
+        let mut known: Vec<String> = demos.iter().flat_map(|d| d.transcript.names()).collect();
+        known.extend(RESERVED.map(str::to_owned));
+        if let Some(unknown) = command.names().find(|name| !known.iter().any(|k| k == name)) {
+            let known = known.iter().map(|name| format!("{{{name}}}")).collect();
+            bail!(
+                "--replace {actor}: `{{{unknown}}}` stands for nothing; there are: {}",
+                list(known)
+            );
         }
     }
     Ok(())
@@ -397,6 +246,9 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
     } else if let Some(seed) = args.cable.seed {
         again.push_str(&format!(" --seed {seed}"));
     }
+    if args.trace {
+        again.push_str(" --trace");
+    }
     if (scale - 1.0).abs() > f64::EPSILON {
         again.push_str(&format!(" --timeout-scale {scale}"));
     }
@@ -412,7 +264,10 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
             trace: args.trace.then(|| Look { width: terminal_width(), ascii: args.ascii }),
             faults: args.cable.faults,
             seed: args.cable.seed,
-            decoder: binaries.find_own(&demo.chapter),
+            decoder: demo
+                .transcript
+                .first_of(&binaries.names)
+                .and_then(|name| binaries.find_own(name)),
         },
     }
 }
@@ -440,11 +295,7 @@ fn terminal_width() -> usize {
     columns.or_else(from_stty).unwrap_or(80)
 }
 
-fn quoted(command: &str) -> String {
-    shlex::try_quote(command).map_or_else(|_| format!("'{command}'"), |text| text.into_owned())
-}
-
-/// Replays, rewrites the transcript from what was said, and replays it as rewritten.
+/// Replays, rewrites the transcript from what was said, and keeps it if it passes as rewritten.
 fn bless(demo: &Demo, options: &Options, session: &mut Session) -> anyhow::Result<Outcome> {
     let (outcome, blessing) =
         engine::replay_and(&demo.transcript, options, session, Some(Blessing::default()));
@@ -455,12 +306,21 @@ fn bless(demo: &Demo, options: &Options, session: &mut Session) -> anyhow::Resul
         return Ok(outcome);
     }
     let text = blessing.apply(&demo.text);
-    let transcript = Transcript::parse(&text)
-        .with_context(|| format!("{}: what was said makes no transcript", demo.path.display()))?;
-    fs::write(&demo.path, &text)
-        .with_context(|| format!("cannot write {}", demo.path.display()))?;
-    session.remark(&format!("rewritten: {}", demo.path.display()));
-    Ok(engine::replay(&transcript, options, &mut Session::new(&transcript.actors, false)))
+    let transcript = match Transcript::parse(&text) {
+        Ok(transcript) => transcript,
+        Err(error) => {
+            let message = format!("what was said makes no transcript: {}", error.message);
+            return Ok(Outcome::Failed(Failure::of_nobody(options, message)));
+        }
+    };
+    let mut again = Session::new(&transcript.actors, false);
+    let outcome = engine::replay(&transcript, options, &mut again);
+    if outcome == Outcome::Passed {
+        fs::write(&demo.path, &text)
+            .with_context(|| format!("cannot write {}", demo.path.display()))?;
+        let _ = cli::say!("rewritten: {}", options.file);
+    }
+    Ok(outcome)
 }
 
 impl Demo {
@@ -511,17 +371,26 @@ fn suggest(demo: &Demo, report: &Report) {
     };
 }
 
-fn publish(report: &Report, args: &Args) -> anyhow::Result<()> {
+/// A report that cannot be written is the runner's failure, but nobody is to lose the table for
+/// it.
+fn publish(report: Report, args: &Args) -> anyhow::Result<Report> {
+    let said = if args.json {
+        cli::say!("{}", report.json())
+    } else if report.results.len() > 1 || args.quiet || args.repeat > 1 {
+        cli::say!("{}", report.table(args.deny_skips))
+    } else {
+        Ok(())
+    };
+    if let Err(error) = said
+        && !error.is_closed_pipe()
+    {
+        return Err(error.into());
+    }
     if let Some(path) = &args.junit {
         fs::write(path, report.junit())
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    if args.json {
-        let _ = cli::say!("{}", report.json());
-    } else if report.results.len() > 1 || args.quiet || args.repeat > 1 {
-        let _ = cli::say!("{}", report.table(args.deny_skips));
-    }
-    Ok(())
+    Ok(report)
 }
 
 /// `--timeout-scale`: a number that gives every line some time, and not for ever.

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{book, cable, demo};
+use xtask::{bench, book, cable, demo};
 
 /// The course's runner
 #[derive(Parser)]
@@ -21,6 +21,7 @@ enum Task {
     Demo(demo::Args),
     Cable(cable::Args),
     Book(book::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -30,5 +31,6 @@ fn main() -> ExitCode {
         Task::Demo(args) => demo::run(&args),
         Task::Cable(args) => cable::run(&args),
         Task::Book(args) => cli::run(|| book::run(args)),
+        Task::Bench(args) => cli::run(|| bench::run(&args)),
     }
 }

@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use faults::Direction;
 use xtask::cable::Cable;
 use xtask::cable::trace::{Event, Names, Trace, What};
 
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn datagrams_keep_their_boundaries_both_ways() {
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let Some(server) = socket(local) else { continue };
-        let (cable, _) = lay(server.local_addr().unwrap(), "", 1);
+        let (cable, trace) = lay(server.local_addr().unwrap(), "", 1);
         let client = socket(local).unwrap();
         let longest = vec![7; 60_000];
         for datagram in [&b"one"[..], b"", b"two", &longest] {
@@ -27,6 +28,8 @@ fn datagrams_keep_their_boundaries_both_ways() {
             server.send_to(&got, back).unwrap();
             assert_eq!(receive(&client), (datagram.to_vec(), cable.address()));
         }
+        let directions: Vec<_> = trace.record().events.iter().map(|e| e.direction).collect();
+        assert_eq!(directions, [Direction::ToServer, Direction::ToClient].repeat(4));
     }
 }
 
@@ -194,7 +197,8 @@ fn a_cable_that_is_taken_up_leaves_nobody_waiting() {
     let (mut client, _server, cable, _) = connect("");
     let front = cable.address();
     drop(cable);
-    assert!(client.read(&mut [0; 8]).is_err(), "the connection is broken off");
+    let error = client.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "the connection is broken off");
     // The port is free again.
     let deadline = std::time::Instant::now() + PATIENCE;
     while UdpSocket::bind(front).is_err() {

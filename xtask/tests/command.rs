@@ -27,6 +27,7 @@ fn exit_codes_say_who_is_to_blame() {
         (vec!["--file", &good, "--repeat", "0"], 2),
         (vec!["--file", &good, "--replace", "ann"], 2),
         (vec!["--file", &good, "--replace", "nobody=true"], 2),
+        (vec!["--file", &good, "--replace", "ann=echo {adress}"], 2),
         (vec!["--list"], 0),
     ] {
         let output = xtask(&arguments);
@@ -118,8 +119,8 @@ fn an_interrupt_of_the_runner_ends_every_program_that_it_started() {
 fn transcript(name: &str, steps: &str) -> String {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let path = dir.join(format!("{name}.demo"));
-    let puppet = env!("CARGO_BIN_EXE_puppet");
-    std::fs::write(&path, format!("# T.\n{}\n", steps.replace("PUPPET", puppet))).unwrap();
+    let puppet = shlex::try_quote(env!("CARGO_BIN_EXE_puppet")).unwrap();
+    std::fs::write(&path, format!("# T.\n{}\n", steps.replace("PUPPET", &puppet))).unwrap();
     path.to_str().unwrap().to_owned()
 }
 

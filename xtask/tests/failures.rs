@@ -9,7 +9,7 @@ mod common;
 
 use std::time::Duration;
 
-use xtask::demo::engine::{Outcome, replay};
+use xtask::demo::engine::{Options, Outcome, replay};
 use xtask::demo::show::Session;
 use xtask::demo::transcript::Transcript;
 
@@ -100,6 +100,74 @@ what each said last
   ann > one
   ann ! error: no luck
   ann = 3
+
+again: cargo xtask demo test",
+    );
+}
+
+#[test]
+fn an_exit_code_of_a_second_life_that_nobody_asked_for() {
+    let told = told(
+        "ann $ puppet say a\nann > a\nann = 0\n\
+         ann $ puppet ignore-signals say b exit 9\nann > b",
+    );
+    assert!(told.starts_with("test.demo:the end: ann ended with exit code 9\n"), "{told}");
+}
+
+#[test]
+fn a_line_that_the_first_life_left_over() {
+    let told = told(
+        "ann $ puppet say a say extra\nann > a\nann = 0\nann $ puppet say b\nann > b\nann = 0",
+    );
+    assert!(told.starts_with("test.demo:5: ann said something that the transcript"), "{told}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_ends_with_130_at_an_interrupt() {
+    let told = told("ann $ puppet say 'listening on 1.2.3.4:5' hang\nann > listening on {server}");
+    assert!(told.starts_with("test.demo:the end: ann ended with exit code 130 (SIGINT)"), "{told}");
+}
+
+#[test]
+fn a_long_line_is_shown_around_its_difference() {
+    let long = "x".repeat(600);
+    let told = told(&format!("ann $ puppet say '{long}b' read\nann > {long}a"));
+    let common = "x".repeat(200);
+    let shown = format!("  expected  … {common}a\n       got  … {common}b\n");
+    assert!(told.contains(&shown), "{told}");
+}
+
+#[test]
+fn a_placeholder_that_stands_for_nothing_yet() {
+    let told = replaced(
+        "ann $ puppet say x\nann >* x\nbob $ puppet say 'at 1'\nbob > at {x}",
+        "puppet say {x}",
+    );
+    assert!(told.contains("ann cannot be started: `{x}` stands for nothing yet"), "{told}");
+}
+
+#[test]
+fn a_replaced_program_that_fails_where_success_was_awaited() {
+    let told = replaced(
+        "ann $ puppet say x\nann > x\nann = 0\nbob $ puppet say y\nbob > y",
+        "puppet exit 3",
+    );
+    assert!(told.contains("ann ended with exit code 3"), "{told}");
+}
+
+#[test]
+fn a_cable_that_did_not_do_what_was_awaited() {
+    check(
+        "cable ~ loss=10%\nann $ puppet say x\nann > x\nann = 0\ncable > lost [..]",
+        "\
+test.demo:6: the cable did not do this within 1 s
+
+   awaited  lost [..]
+
+what each said last
+  ann > x
+  ann = 0
 
 again: cargo xtask demo test",
     );
@@ -377,10 +445,22 @@ fn check_all_but_last_words(transcript: &str, want: &str) {
 /// What is told of the failure of `steps`.
 #[track_caller]
 fn told(steps: &str) -> String {
+    told_with(steps, &common::options(Duration::from_secs(1)))
+}
+
+/// The same with another program in the place of `ann`.
+#[track_caller]
+fn replaced(steps: &str, program: &str) -> String {
+    let mut options = common::options(Duration::from_secs(1));
+    options.replace.insert("ann".to_owned(), program.to_owned());
+    told_with(steps, &options)
+}
+
+#[track_caller]
+fn told_with(steps: &str, options: &Options) -> String {
     let transcript = Transcript::parse(&format!("# A transcript that fails.\n{steps}\n")).unwrap();
-    let options = common::options(Duration::from_secs(1));
     let mut session = Session::new(&transcript.actors, false);
-    match replay(&transcript, &options, &mut session) {
+    match replay(&transcript, options, &mut session) {
         Outcome::Failed(failure) => failure.to_string(),
         other => panic!("must fail, but {other:?}\n{}", session.text()),
     }

@@ -50,7 +50,7 @@ fn a_server_that_closes_early_is_told_that_the_client_got_nothing() {
         "server",
         "server.py closes-early {bind}",
         &[
-            "client ended (exit code 1) before it said this",
+            "client ended (exit code 3) before it said this",
             "caused by: the connection was closed before anything was said",
             "hint: the other end closed the connection without an answer: send first, then close",
         ],
@@ -110,7 +110,7 @@ fn a_client_that_closes_early_is_told_that_the_server_got_nothing() {
         "client",
         "client.py closes-early {server}",
         &[
-            "server ended (exit code 1) before it said this",
+            "server ended (exit code 3) before it said this",
             "caused by: the connection was closed before anything was said",
         ],
     );

@@ -56,8 +56,41 @@ fn programs_are_deaf_to_no_signal_even_where_the_runner_is() {
     passes("ann $ grep SigBlk /proc/self/status\nann > SigBlk:\t0000000000000000\nann = 0");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_is_said_after_the_first_interrupt_is_not_judged_on_either_output() {
+    passes(
+        "server $ puppet ignore-signals say 'listening on 1.2.3.4:5' err ready \
+         await SIGINT say bye err bye exit 0\n\
+         server > listening on {server}\n\
+         server ! ready",
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn who_does_not_heed_the_first_signal_is_asked_more_firmly() {
+    passes("ann $ puppet ignore-signals say ready await SIGTERM exit 0\nann > ready");
+}
+
+#[test]
+fn a_server_that_says_no_address_is_ready_when_the_table_shows_it_under_its_own_name() {
+    let transcript = "server $ puppet say 'listening on 1.2.3.4:5' read\n\
+                      server > listening on 1.2.3.4:{port}\n\
+                      ann $ puppet say {port}\n\
+                      ann > {port}\n\
+                      ann = 0\n";
+    let mine = "puppet say 'listening on 1.2.3.4:77' read";
+    let (outcome, session) = run(transcript, mine);
+    assert_eq!(outcome, Outcome::Passed);
+    assert!(session.contains("ann    > 77\n"), "{session}");
+}
+
 #[test]
 fn an_actor_may_start_again_once_it_has_ended() {
+    passes(
+        "ann $ puppet say s say a\nann > a\nann >* s\nann = 0\nann $ puppet say b\nann > b\nann = 0",
+    );
     passes("ann $ puppet say a\nann > a\nann = 0\nann $ puppet say b exit 7\nann > b\nann = 7");
 }
 
@@ -139,6 +172,11 @@ fn blessing_keeps_what_matches_and_rewrites_what_does_not() {
          server = 3\n",
     );
     bless(
+        "what the first life left over belongs to the first life",
+        "ann $ puppet say a say extra\nann > a\nann = 0\nann $ puppet say b\nann > b\nann = 0\n",
+        "ann $ puppet say a say extra\nann > a\nann > extra\nann = 0\nann $ puppet say b\nann > b\nann = 0\n",
+    );
+    bless(
         "nothing to do",
         "ann $ puppet say one\nann > one\nann = 0\n",
         "ann $ puppet say one\nann > one\nann = 0\n",
@@ -185,8 +223,11 @@ fn bless(what: &str, before: &str, after: &str) {
     let text = format!("# T.\n{before}");
     let transcript = Transcript::parse(&text).unwrap();
     let mut session = Session::new(&transcript.actors, false);
+    let mut patient = options("");
+    // A fifth of this is what a line is given before it is taken to be gone.
+    patient.deadline = Duration::from_secs(5);
     let (outcome, blessing) =
-        replay_and(&transcript, &options(""), &mut session, Some(Blessing::default()));
+        replay_and(&transcript, &patient, &mut session, Some(Blessing::default()));
     assert_eq!(outcome, Outcome::Passed, "{what}");
     let blessed = blessing.unwrap().apply(&text);
     assert_eq!(blessed, format!("# T.\n{after}"), "{what}");

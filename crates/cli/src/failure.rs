@@ -85,12 +85,37 @@ impl<T, E: Into<anyhow::Error>> Advice<T> for Result<T, E> {
 #[must_use]
 pub fn describe(error: &io::Error) -> String {
     let text = error.to_string();
-    // EPERM shares its kind with EACCES; its number, 1, is the same on every Unix.
-    let is_eperm = cfg!(unix) && error.raw_os_error() == Some(1);
-    match errno_name(error.kind()).map(|name| if is_eperm { "EPERM" } else { name }) {
+    match errno_name(error) {
         Some(name) => text.replacen("(os error", &format!("({name}, os error"), 1),
         None => text,
     }
+}
+
+/// For the `map_err` of a bind: says why the system may keep a port from us.
+#[must_use]
+pub fn at_bind(error: io::Error) -> anyhow::Error {
+    if_not_permitted(
+        error,
+        "ports below 1024 need privileges on most systems: take a higher one, such as 8080",
+    )
+}
+
+/// For the `map_err` of a UDP send or connect: says why the system may not send for us.
+#[must_use]
+pub fn at_send(error: io::Error) -> anyhow::Error {
+    if_not_permitted(
+        error,
+        "to send to everybody a socket needs SO_BROADCAST (lesson options of chapter 1); \
+         to anybody else, a firewall may forbid it",
+    )
+}
+
+/// EACCES and EPERM are the answer to many calls, and only the caller knows which one it made.
+fn if_not_permitted(error: io::Error, hint: &str) -> anyhow::Error {
+    let not_permitted = error.kind() == io::ErrorKind::PermissionDenied;
+    let mut advised = Advised::new(error.into());
+    advised.hint = not_permitted.then(|| hint.to_owned());
+    advised.into()
 }
 
 /// An error that carries advice and otherwise reads as the error inside.
@@ -136,12 +161,31 @@ fn report(error: &anyhow::Error) {
 fn lines(error: &anyhow::Error) -> Vec<String> {
     let mut lines = Vec::new();
     for cause in error.chain() {
-        let line = cause.downcast_ref().map_or_else(|| cause.to_string(), describe);
+        let line = match from_system(cause) {
+            // "Resource temporarily unavailable" is what the call says that ran out of time
+            // (SO_RCVTIMEO in socket(7)), because it is what a call says that may not wait at all.
+            Some(error) if error.kind() == io::ErrorKind::WouldBlock => out_of_time(error),
+            Some(error) => describe(error),
+            None => cause.to_string(),
+        };
         if lines.last() != Some(&line) {
             lines.push(line);
         }
     }
     lines
+}
+
+/// The error of a system call that `cause` is, or that it wraps with advice.
+fn from_system<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let inside = || from_system(cause.downcast_ref::<Advised>()?.inner.as_ref());
+    cause.downcast_ref::<io::Error>().or_else(inside)
+}
+
+fn out_of_time(error: &io::Error) -> String {
+    match (errno_name(error), error.raw_os_error()) {
+        (Some(name), Some(number)) => format!("it took too long ({name}, os error {number})"),
+        _ => "it took too long".to_owned(),
+    }
 }
 
 fn is_closed_stdout(error: &anyhow::Error) -> bool {
@@ -161,7 +205,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
 
 fn hint_of(error: &anyhow::Error) -> Option<String> {
     let advised = find(error, &|cause| cause.downcast_ref::<Advised>()?.hint.clone());
-    let usual = || find(error, &|cause| usual_hint(cause.downcast_ref::<io::Error>()?.kind()));
+    let usual = || find(error, &|cause| usual_hint(cause.downcast_ref::<io::Error>()?));
     advised.or_else(|| usual().map(str::to_owned))
 }
 
@@ -178,8 +222,11 @@ fn find<T>(
 }
 
 /// What helps most people who meet this error for the first time.
-fn usual_hint(kind: io::ErrorKind) -> Option<&'static str> {
-    Some(match kind {
+fn usual_hint(error: &io::Error) -> Option<&'static str> {
+    if errno_name(error).as_deref() == Some("EMSGSIZE") {
+        return Some("a datagram holds at most 65,507 bytes over IPv4; send less");
+    }
+    Some(match error.kind() {
         io::ErrorKind::AddrInUse => {
             "another program has this port; stop it, or choose another with --bind (port 0 takes any free one)"
         }
@@ -193,8 +240,7 @@ fn usual_hint(kind: io::ErrorKind) -> Option<&'static str> {
             "the other end closed the connection before it had read everything, or it crashed"
         }
         io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need privileges on most systems: take a higher one, such as 8080; \
-             a file needs its owner's leave"
+            "this user may not do that; what a file's permissions say, its owner can change"
         }
         io::ErrorKind::BrokenPipe => "the other end has closed the connection",
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
@@ -208,26 +254,45 @@ fn usual_hint(kind: io::ErrorKind) -> Option<&'static str> {
 }
 
 /// The symbolic name in errno(3).
-fn errno_name(kind: io::ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        io::ErrorKind::AddrInUse => "EADDRINUSE",
-        io::ErrorKind::AddrNotAvailable => "EADDRNOTAVAIL",
-        io::ErrorKind::AlreadyExists => "EEXIST",
-        io::ErrorKind::BrokenPipe => "EPIPE",
-        io::ErrorKind::ConnectionAborted => "ECONNABORTED",
-        io::ErrorKind::ConnectionRefused => "ECONNREFUSED",
-        io::ErrorKind::ConnectionReset => "ECONNRESET",
-        io::ErrorKind::HostUnreachable => "EHOSTUNREACH",
-        io::ErrorKind::Interrupted => "EINTR",
-        io::ErrorKind::InvalidInput => "EINVAL",
-        io::ErrorKind::NetworkUnreachable => "ENETUNREACH",
-        io::ErrorKind::NotConnected => "ENOTCONN",
-        io::ErrorKind::NotFound => "ENOENT",
-        io::ErrorKind::PermissionDenied => "EACCES",
-        io::ErrorKind::TimedOut => "ETIMEDOUT",
-        io::ErrorKind::WouldBlock => "EAGAIN",
+#[cfg(unix)]
+fn errno_name(error: &io::Error) -> Option<String> {
+    use nix::errno::Errno;
+
+    match Errno::from_raw(error.raw_os_error()?) {
+        Errno::UnknownErrno => None,
+        errno => Some(format!("{errno:?}")),
+    }
+}
+
+/// The symbolic name in errno(3) of what Windows numbers otherwise.
+#[cfg(not(unix))]
+fn errno_name(error: &io::Error) -> Option<String> {
+    /// WSAEMSGSIZE and WSAEINPROGRESS, for which std has no kind.
+    const MESSAGE_TOO_LONG: i32 = 10040;
+    const IN_PROGRESS: i32 = 10036;
+
+    let name = match (error.raw_os_error(), error.kind()) {
+        (Some(MESSAGE_TOO_LONG), _) => "EMSGSIZE",
+        (Some(IN_PROGRESS), _) => "EINPROGRESS",
+        (_, io::ErrorKind::AddrInUse) => "EADDRINUSE",
+        (_, io::ErrorKind::AddrNotAvailable) => "EADDRNOTAVAIL",
+        (_, io::ErrorKind::AlreadyExists) => "EEXIST",
+        (_, io::ErrorKind::BrokenPipe) => "EPIPE",
+        (_, io::ErrorKind::ConnectionAborted) => "ECONNABORTED",
+        (_, io::ErrorKind::ConnectionRefused) => "ECONNREFUSED",
+        (_, io::ErrorKind::ConnectionReset) => "ECONNRESET",
+        (_, io::ErrorKind::HostUnreachable) => "EHOSTUNREACH",
+        (_, io::ErrorKind::Interrupted) => "EINTR",
+        (_, io::ErrorKind::InvalidInput) => "EINVAL",
+        (_, io::ErrorKind::NetworkUnreachable) => "ENETUNREACH",
+        (_, io::ErrorKind::NotConnected) => "ENOTCONN",
+        (_, io::ErrorKind::NotFound) => "ENOENT",
+        (_, io::ErrorKind::PermissionDenied) => "EACCES",
+        (_, io::ErrorKind::TimedOut) => "ETIMEDOUT",
+        (_, io::ErrorKind::WouldBlock) => "EAGAIN",
         _ => return None,
-    })
+    };
+    Some(name.to_owned())
 }
 
 #[cfg(test)]
@@ -279,9 +344,49 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn an_errno_is_shown_with_the_name_that_man_pages_give_it() {
-        // 13 is EACCES on every Unix.
-        let shown = describe(&io::Error::from_raw_os_error(13));
-        assert_eq!(shown, "Permission denied (EACCES, os error 13)");
+        use nix::errno::Errno;
+
+        for errno in [Errno::EACCES, Errno::EPERM, Errno::EMSGSIZE, Errno::EINPROGRESS] {
+            let shown = describe(&io::Error::from(errno));
+            let want = format!("({errno:?}, os error {})", errno as i32);
+            assert!(shown.ends_with(&want), "{shown}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_wait_that_ran_out_is_told_as_one_also_under_advice() {
+        let again = || io::Error::from(nix::errno::Errno::EAGAIN);
+        for error in [
+            anyhow::Error::from(again()),
+            Err::<(), _>(again()).hint("wait longer").context("no answer").unwrap_err(),
+        ] {
+            let number = nix::errno::Errno::EAGAIN as i32;
+            let want = format!("it took too long (EAGAIN, os error {number})");
+            assert_eq!(lines(&error).last(), Some(&want));
+        }
+    }
+
+    #[test]
+    fn what_is_not_permitted_depends_on_the_call() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        for (error, hint) in [
+            (at_bind(denied()), "ports below 1024"),
+            (at_send(denied()), "to send to everybody a socket needs SO_BROADCAST"),
+            (denied().into(), "this user may not do that"),
+        ] {
+            let got = hint_of(&error.context("cannot")).unwrap();
+            assert!(got.starts_with(hint), "{got}");
+        }
+        let refused = at_send(io::Error::from(io::ErrorKind::ConnectionRefused));
+        assert!(hint_of(&refused).unwrap().starts_with("nobody listens"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_datagram_that_is_too_long_is_told_the_most() {
+        let error = anyhow::Error::from(io::Error::from(nix::errno::Errno::EMSGSIZE));
+        assert!(hint_of(&error).unwrap().starts_with("a datagram holds at most 65,507 bytes"));
     }
 
     fn refused() -> Result<(), io::Error> {

@@ -29,10 +29,10 @@ pub mod color;
 pub mod period;
 pub mod shelves;
 
-pub use address::address;
+pub use address::{address, peer};
 pub use color::ColorArgs;
 pub use escape::escape;
-pub use failure::{Advice, Exit, run};
+pub use failure::{Advice, Exit, at_bind, at_send, run};
 pub use input::ask;
 pub use output::{count, ready};
 pub use period::Period;

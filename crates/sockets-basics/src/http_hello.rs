@@ -14,7 +14,12 @@
 //! an answer with `Content-Length`. So one read need not bring one message, and a message that is
 //! wrong is found out and told what is wrong with it. HTTP is RFC 9110, its wire RFC 9112.
 //!
-//! *Read:* `lines` → `request` → `answer` → `url`, all without a socket, then this file.
+//! System calls: those of tcp-hello, and shutdown(2), which ends one direction and leaves the other
+//! open; SO_RCVTIMEO and SO_SNDTIMEO in socket(7) for the deadlines; getaddrinfo(3) for a name in
+//! a URL. See tcp(7).
+//!
+//! *Read:* this file, down to the client; then, without a socket, `lines` → `request` → `answer` →
+//! `url`, which may be skipped at first.
 
 mod lines;
 mod request;
@@ -82,6 +87,9 @@ enum Role {
         /// Fetch them all over one connection
         #[arg(long)]
         keep_alive: bool,
+        /// Say this in place of `GET PATH HTTP/1.1`, right or wrong
+        #[arg(long, value_name = "TEXT", conflicts_with = "more")]
+        line: Option<String>,
     },
 }
 
@@ -92,7 +100,9 @@ enum Role {
 pub fn run(args: Args) -> anyhow::Result<()> {
     match args.role {
         Role::Server { bind, keep_alive, patience } => server(bind, keep_alive, patience),
-        Role::Client { url, more, keep_alive } => client(&url, &more, keep_alive),
+        Role::Client { url, more, keep_alive, line } => {
+            client(&url, &more, keep_alive, line.as_deref())
+        }
     }
 }
 
@@ -100,7 +110,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// Simplified: serves one connection at a time; others wait in the backlog (chapter 4).
 fn server(bind: SocketAddr, keep_alive: bool, patience: Period) -> anyhow::Result<()> {
     let stop = Stop::server()?;
-    let listener = TcpListener::bind(bind).with_context(|| format!("cannot listen on {bind}"))?;
+    let listener = TcpListener::bind(bind)
+        .map_err(cli::at_bind)
+        .with_context(|| format!("cannot listen on {bind}"))?;
     let address = listener.local_addr()?;
     cli::ready(address)?;
     note!("open http://{address}/ in a browser, or: curl -v http://{address}/");
@@ -252,7 +264,7 @@ fn take_leave(connection: &mut TcpStream) -> io::Result<()> {
 }
 
 // ANCHOR: client
-fn client(url: &Url, more: &[Target], keep_alive: bool) -> anyhow::Result<()> {
+fn client(url: &Url, more: &[Target], keep_alive: bool, line: Option<&str>) -> anyhow::Result<()> {
     let mut kept = None;
     for target in std::iter::once(&url.target).chain(more) {
         let mut connection = match kept.take() {
@@ -260,8 +272,9 @@ fn client(url: &Url, more: &[Target], keep_alive: bool) -> anyhow::Result<()> {
             None => connect(url)?,
         };
         let connection_header = if keep_alive { "keep-alive" } else { "close" };
+        let line = line.map_or_else(|| format!("GET {target} HTTP/1.1"), str::to_owned);
         let request = format!(
-            "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: {connection_header}\r\n\r\n",
+            "{line}\r\nHost: {}\r\nConnection: {connection_header}\r\n\r\n",
             url.host_header()
         );
         connection.set_write_timeout(Some(PATIENCE))?;

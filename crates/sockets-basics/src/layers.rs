@@ -52,7 +52,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         .hint("TCP would cut it into segments, UDP would let IP cut it into fragments")
         .exit(Exit::Usage)?;
     let frame = frame(&message, transport, ip);
-    say!("{} become {} on the wire", count(message.len(), "byte"), count(frame.len(), "byte"))?;
+    let (message_len, frame_len) = (count(message.len(), "byte"), count(frame.len(), "byte"));
+    say!("{message_len} become a frame of {frame_len}, and {} on the wire", wire_len(frame.len()))?;
     let mut rest = frame.as_slice();
     for layer in label(&frame, transport, ip) {
         say!("{}, {}", layer.title, count(layer.len(), "byte"))?;
@@ -471,13 +472,28 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// What stands before each frame on an Ethernet cable: preamble and start of frame delimiter.
+const PREAMBLE_LEN: usize = 8;
+
+/// The frame's check sequence, CRC-32.
+const CHECK_LEN: usize = 4;
+
+/// How many bytes a frame of the kernel's has on the cable.
+fn wire_len(frame_len: usize) -> usize {
+    PREAMBLE_LEN + frame_len + padding_len(frame_len) + CHECK_LEN
+}
+
+/// IEEE 802.3: a frame has at least 64 bytes, the check sequence among them.
+fn padding_len(frame_len: usize) -> usize {
+    (64 - CHECK_LEN).saturating_sub(frame_len)
+}
+
 /// The bytes that no program ever sees.
 fn say_card(frame_len: usize) -> anyhow::Result<()> {
-    // IEEE 802.3: a frame has at least 64 bytes, four of which are the check sequence.
-    let padding = 60_usize.saturating_sub(frame_len);
+    let padding = count(padding_len(frame_len), "byte");
     say!("OSI 1 physical | TCP/IP link | what the network card adds")?;
-    say!("       before: 8 bytes, by which a receiver finds the beginning")?;
-    say!("       behind: {} of padding, then 4 bytes of CRC-32", count(padding, "byte"))?;
+    say!("       before: {PREAMBLE_LEN} bytes, by which a receiver finds the beginning")?;
+    say!("       behind: {padding} of padding, then {CHECK_LEN} bytes of CRC-32")?;
     Ok(())
 }
 

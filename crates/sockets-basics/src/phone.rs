@@ -22,9 +22,9 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use cli::failure::describe;
-use cli::{Stop, count, escape, note, say};
+use cli::{Advice, Exit, Stop, count, escape, note, say};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::message::{MESSAGE_LEN_MAX, Message};
@@ -53,7 +53,7 @@ enum Role {
     /// Calls the server, says something and shows the answer
     Client {
         /// The number to dial
-        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9000")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::peer, default_value = "127.0.0.1:9000")]
         server: SocketAddr,
         /// What to say
         #[arg(long, value_name = "TEXT", default_value = "dream is handsome")]
@@ -80,7 +80,10 @@ fn server(bind: SocketAddr) -> anyhow::Result<()> {
     let stop = Stop::server()?;
     step("socket", "buy a telephone");
     let telephone = new_telephone(bind)?;
-    telephone.bind(&bind.into()).with_context(|| format!("cannot bind {bind}"))?;
+    telephone
+        .bind(&bind.into())
+        .map_err(cli::at_bind)
+        .with_context(|| format!("cannot bind {bind}"))?;
     step("bind", "give it a number");
     telephone.listen(BACKLOG).with_context(|| format!("cannot listen on {bind}"))?;
     step("listen", format_args!("stand by; up to {BACKLOG} callers may wait"));
@@ -163,7 +166,9 @@ fn listen(call: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
     let mut words = vec![0; MESSAGE_LEN_MAX];
     let len = call.read(&mut words)?;
     if len == 0 {
-        bail!("the other end hung up before it said anything");
+        return Err(anyhow!("the other end hung up before it said anything"))
+            .hint("the other program ended, or crashed; look at its terminal")
+            .exit(Exit::Protocol);
     }
     if len == MESSAGE_LEN_MAX {
         note!("one recv takes at most {MESSAGE_LEN_MAX} bytes; if more was said, it is lost");

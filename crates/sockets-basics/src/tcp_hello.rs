@@ -19,8 +19,8 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use cli::{Stop, count, escape, note, say};
+use anyhow::{Context, anyhow};
+use cli::{Advice, Exit, Stop, count, escape, note, say};
 
 use crate::message::{MESSAGE_LEN_MAX, Message};
 
@@ -45,7 +45,7 @@ enum Role {
     /// Says something to the server and shows the answer
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:8898")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::peer, default_value = "127.0.0.1:8898")]
         server: SocketAddr,
         /// What to say
         #[arg(long, value_name = "TEXT", default_value = "hello!")]
@@ -67,7 +67,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 // ANCHOR: server
 fn server(bind: SocketAddr) -> anyhow::Result<()> {
     let stop = Stop::server()?;
-    let listener = TcpListener::bind(bind).with_context(|| format!("cannot listen on {bind}"))?;
+    let listener = TcpListener::bind(bind)
+        .map_err(cli::at_bind)
+        .with_context(|| format!("cannot listen on {bind}"))?;
     cli::ready(listener.local_addr()?)?;
 
     // The listener only ever makes connections; what is said is said on the connection's own
@@ -113,7 +115,9 @@ fn read_once(connection: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
     let len = connection.read(&mut message)?;
     if len == 0 {
         // read(2) returns 0 at the end of the stream: the peer has closed its end.
-        bail!("the connection was closed before anything was said");
+        return Err(anyhow!("the connection was closed before anything was said"))
+            .hint("the other program ended, or crashed; look at its terminal")
+            .exit(Exit::Protocol);
     }
     if len == MESSAGE_LEN_MAX {
         note!("one read takes at most {MESSAGE_LEN_MAX} bytes; if more was said, it is not heard");

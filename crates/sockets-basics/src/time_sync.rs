@@ -60,7 +60,7 @@ enum Role {
     /// Asks for the time again and again
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9090")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::peer, default_value = "127.0.0.1:9090")]
         server: SocketAddr,
         /// The form of the answer; without it, a line of stdin, or else '%Y-%m-%d %H:%M:%S'
         #[arg(long, value_name = "STRFTIME")]
@@ -69,9 +69,14 @@ enum Role {
         #[arg(long, value_name = "PERIOD", default_value = "2s")]
         every: Period,
         /// How many times to ask; without it, until Ctrl-C
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = at_least_one)]
         count: Option<NonZeroU32>,
     },
+}
+
+/// std's own error, "number would be zero for non-zero type", speaks of Rust.
+fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| format!("a whole number is wanted, at least 1, at most {}", u32::MAX))
 }
 
 /// Runs the end that the command line asks for.
@@ -88,7 +93,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 // ANCHOR: server
 fn server(bind: SocketAddr) -> anyhow::Result<()> {
     let _stop = Stop::server()?;
-    let socket = UdpSocket::bind(bind).with_context(|| format!("cannot bind {bind}"))?;
+    let socket = UdpSocket::bind(bind)
+        .map_err(cli::at_bind)
+        .with_context(|| format!("cannot bind {bind}"))?;
     cli::ready(socket.local_addr()?)?;
 
     let mut datagram = vec![0; DATAGRAM_LEN_MAX];
@@ -164,12 +171,18 @@ fn client(
         None => typed_format()?,
     };
     let socket = UdpSocket::bind(any_address_like(server)).context("cannot make a socket")?;
-    socket.connect(server).with_context(|| format!("cannot send to {server}"))?;
+    socket
+        .connect(server)
+        .map_err(cli::at_send)
+        .with_context(|| format!("cannot send to {server}"))?;
 
     let mut lost: u32 = 0;
     for question in 1.. {
         let asked = Instant::now();
-        socket.send(format.as_bytes()).with_context(|| format!("cannot send to {server}"))?;
+        socket
+            .send(format.as_bytes())
+            .map_err(cli::at_send)
+            .with_context(|| format!("cannot send to {server}"))?;
         let answer = receive_until(&socket, asked + PATIENCE)
             .with_context(|| format!("no answer from {server}"))?;
         match answer {

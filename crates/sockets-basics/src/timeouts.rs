@@ -56,7 +56,7 @@ enum Role {
     /// Chats with the server; `bye`, or the end of input, ends it
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:8888")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::peer, default_value = "127.0.0.1:8888")]
         server: SocketAddr,
         /// How long to wait for the connection
         #[arg(long, value_name = "PERIOD", default_value = "10s")]
@@ -81,7 +81,8 @@ pub fn run(Args { role }: Args) -> anyhow::Result<()> {
 // ANCHOR: server
 fn server(bind: SocketAddr, accept: Period, read: Period) -> anyhow::Result<()> {
     let stop = Stop::server()?;
-    let listener = listen(bind).with_context(|| format!("cannot listen on {bind}"))?;
+    let listener =
+        listen(bind).map_err(cli::at_bind).with_context(|| format!("cannot listen on {bind}"))?;
     cli::ready(listener.local_addr()?)?;
 
     let (mut connection, client, _listener) = accept_within(accept, listener)?;

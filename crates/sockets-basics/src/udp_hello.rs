@@ -42,7 +42,7 @@ enum Role {
     /// Sends one datagram and shows the answer
     Client {
         /// The server's address
-        #[arg(value_name = "IP:PORT", value_parser = cli::address, default_value = "127.0.0.1:9000")]
+        #[arg(value_name = "IP:PORT", value_parser = cli::peer, default_value = "127.0.0.1:9000")]
         server: SocketAddr,
         /// What to say
         #[arg(long, value_name = "TEXT", default_value = "hello")]
@@ -64,7 +64,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 // ANCHOR: server
 fn server(bind: SocketAddr) -> anyhow::Result<()> {
     let _stop = Stop::server()?;
-    let socket = UdpSocket::bind(bind).with_context(|| format!("cannot bind {bind}"))?;
+    let socket = UdpSocket::bind(bind)
+        .map_err(cli::at_bind)
+        .with_context(|| format!("cannot bind {bind}"))?;
     cli::ready(socket.local_addr()?)?;
 
     let mut datagram = [0; DATAGRAM_LEN_MAX];
@@ -88,6 +90,7 @@ fn client(server: SocketAddr, message: &str) -> anyhow::Result<()> {
     let socket = UdpSocket::bind(any_address_like(server)).context("cannot make a socket")?;
     socket
         .send_to(message.as_bytes(), server)
+        .map_err(cli::at_send)
         .with_context(|| format!("cannot send to {server}"))?;
     say!("sent {} to {server}: {}", count(message.len(), "byte"), escape(message.as_bytes()))?;
 

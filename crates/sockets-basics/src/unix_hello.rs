@@ -19,13 +19,13 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use cli::{Advice, Stop, count, escape, note, say};
+use anyhow::{Context, anyhow};
+use cli::{Advice, Exit, Stop, count, escape, note, say};
 
 use crate::message::{MESSAGE_LEN_MAX, Message};
 
@@ -83,11 +83,11 @@ fn usual_path() -> PathBuf {
 fn server(path: PathBuf, replace: bool, leave: bool) -> anyhow::Result<()> {
     let stop = Stop::server()?;
     let listener = listen(&path, replace)?;
-    let file = SocketFile { path, leave };
+    let file = SocketFile::of(path, leave)?;
     // A signal ends the process, and then nothing goes out of scope.
-    let path = file.path.clone();
-    stop.cleanup(move || tidy_up(&path, leave));
-    cli::ready(file.path.display())?;
+    let cleanup = file.name.clone();
+    stop.cleanup(move || cleanup.tidy_up());
+    cli::ready(file.name.path.display())?;
 
     let (mut connection, _) = listener.accept().context("cannot accept a connection")?;
     // The client has bound no file, so there is nothing to call it by.
@@ -125,9 +125,8 @@ fn listen(path: &Path, replace: bool) -> anyhow::Result<UnixListener> {
         Ok(listener) => return Ok(listener),
         Err(error) => error,
     };
-    let mut hint = "look at the path; its directory must exist and be writable, and the name be short (at most 107 bytes on Linux)";
-    if refused.kind() == io::ErrorKind::AddrInUse {
-        hint = match holder(path) {
+    let hint = match refused.kind() {
+        io::ErrorKind::AddrInUse => match holder(path) {
             Holder::Nobody if replace => return take_over(path),
             Holder::Nobody => {
                 "nobody answers there: a server ended and left its file; say --replace, or remove it"
@@ -137,8 +136,14 @@ fn listen(path: &Path, replace: bool) -> anyhow::Result<UnixListener> {
             Holder::Unknown => {
                 "whether anybody answers there cannot be told; choose another --path"
             }
-        };
-    }
+        },
+        io::ErrorKind::NotFound => "the directory in which to make the file does not exist",
+        io::ErrorKind::PermissionDenied => {
+            "to make a file one needs write permission for its directory; choose another --path"
+        }
+        io::ErrorKind::InvalidInput => NAME_TOO_LONG,
+        _ => "look at the path",
+    };
     Err(refused).with_context(|| format!("cannot listen on {}", path.display())).hint(hint)
 }
 // ANCHOR_END: listen
@@ -183,25 +188,54 @@ fn holder(path: &Path) -> Holder {
 }
 // ANCHOR_END: holder
 
+/// unix(7): `sun_path` has 108 bytes on Linux, 104 elsewhere, and the last is a zero. std looks
+/// before the system does, so that there is no errno.
+const NAME_TOO_LONG: &str =
+    "a socket's path has at most 107 bytes, on Linux, 103 elsewhere; choose a shorter --path";
+
 /// The socket file of a server that runs.
 // ANCHOR: file
 struct SocketFile {
-    path: PathBuf,
-    leave: bool,
+    name: Name,
+}
+
+impl SocketFile {
+    fn of(path: PathBuf, leave: bool) -> anyhow::Result<Self> {
+        let made = fs::symlink_metadata(&path)
+            .with_context(|| format!("cannot look at {}", path.display()))?;
+        Ok(Self { name: Name { path, device: made.dev(), inode: made.ino(), leave } })
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        tidy_up(&self.path, self.leave);
+        self.name.tidy_up();
     }
 }
 
-/// close(2) closes the socket, and unlink(2) removes its name: two calls, as for any file.
-fn tidy_up(path: &Path, leave: bool) {
-    if leave {
-        note!("left behind: {}", path.display());
-    } else if fs::remove_file(path).is_ok() {
-        note!("removed {}", path.display());
+/// A name, and the file that had it when the server bound it. Somebody may have removed that file
+/// since, and another server may have made its own of the same name.
+#[derive(Clone)]
+struct Name {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    leave: bool,
+}
+
+impl Name {
+    /// close(2) closes the socket, and unlink(2) removes its name: two calls, as for any file.
+    fn tidy_up(&self) {
+        let path = self.path.display();
+        let Ok(found) = fs::symlink_metadata(&self.path) else { return };
+        // An inode number is not given out again as long as the socket bound to it is open.
+        if (found.dev(), found.ino()) != (self.device, self.inode) {
+            note!("{path} is somebody else's file by now, and stays");
+        } else if self.leave {
+            note!("left behind: {path}");
+        } else if fs::remove_file(&self.path).is_ok() {
+            note!("removed {path}");
+        }
     }
 }
 // ANCHOR_END: file
@@ -217,6 +251,7 @@ fn connect(path: &Path) -> anyhow::Result<UnixStream> {
             "the file is there and nobody listens: its server has ended, or it is no socket"
         }
         io::ErrorKind::PermissionDenied => "connecting needs write permission for the file",
+        io::ErrorKind::InvalidInput => NAME_TOO_LONG,
         _ => "look at the path: is it the one in the server's first line?",
     };
     Err(error).with_context(|| format!("cannot connect to {}", path.display())).hint(hint)
@@ -229,7 +264,9 @@ fn read_once(connection: &mut UnixStream) -> anyhow::Result<Vec<u8>> {
     let mut message = vec![0; MESSAGE_LEN_MAX];
     let len = connection.read(&mut message)?;
     if len == 0 {
-        bail!("the connection was closed before anything was said");
+        return Err(anyhow!("the connection was closed before anything was said"))
+            .hint("the other program ended, or crashed; look at its terminal")
+            .exit(Exit::Protocol);
     }
     message.truncate(len);
     Ok(message)
@@ -296,8 +333,32 @@ mod tests {
         for leave in [false, true] {
             let path = Scratch::new(if leave { "left" } else { "removed" });
             let _listener = listen(&path.0, false).unwrap();
-            drop(SocketFile { path: path.0.clone(), leave });
+            drop(SocketFile::of(path.0.clone(), leave).unwrap());
             assert_eq!(path.0.exists(), leave);
+        }
+    }
+
+    #[test]
+    fn the_file_of_another_server_is_left_alone() {
+        let path = Scratch::new("others");
+        let _first = listen(&path.0, false).unwrap();
+        let file = SocketFile::of(path.0.clone(), false).unwrap();
+        fs::remove_file(&path.0).unwrap();
+        let _second = listen(&path.0, false).unwrap();
+        drop(file);
+        assert_eq!(holder(&path.0), Holder::Somebody);
+    }
+
+    #[test]
+    fn a_path_where_no_file_can_be_made_is_told_why() {
+        let missing = Scratch::new("missing").0.join("hello.sock");
+        let long = std::env::temp_dir().join("x".repeat(108));
+        for (path, kind) in
+            [(missing, io::ErrorKind::NotFound), (long, io::ErrorKind::InvalidInput)]
+        {
+            let error = listen(&path, false).unwrap_err();
+            let cause = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+            assert_eq!(cause.map(io::Error::kind), Some(kind), "{error:?}");
         }
     }
 

@@ -47,6 +47,8 @@ fn a_wrong_command_line_ends_with_2_and_says_nothing_on_stdout() {
     for args in [
         &["tcp-hello", "server", "--bind", "nonsense"][..],
         &["tcp-hello", "client", "127.0.0.1:65536"],
+        &["tcp-hello", "client", "127.0.0.1:0"],
+        &["time-sync", "client", "--count", "0"],
         &["tcp-helo"],
         &[],
     ] {
@@ -60,10 +62,7 @@ fn a_wrong_command_line_ends_with_2_and_says_nothing_on_stdout() {
 
 #[test]
 fn a_failure_ends_with_1_and_names_what_failed_why_and_what_to_try() {
-    // Bound and not listening: the port is ours, and nobody answers there.
-    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    silent.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    let address = silent.local_addr().unwrap().as_socket().unwrap();
+    let (_silent, address) = silent();
     let mut client = Program::start(&["tcp-hello", "client", &address.to_string()]);
     client.ends(
         1,
@@ -92,16 +91,17 @@ fn a_port_in_use_is_said_to_be_in_use() {
 }
 
 #[test]
-fn a_peer_that_leaves_without_a_word_is_a_failure_with_its_address() {
+fn a_peer_that_leaves_without_a_word_has_broken_the_protocol_and_is_named() {
     let (mut server, address) = Program::server();
     let client = TcpStream::connect(address).unwrap();
     let from = client.local_addr().unwrap();
     drop(client);
     server.ends(
-        1,
+        3,
         &[
             &format!("error: no question from {from}"),
             "caused by: the connection was closed before anything was said",
+            "hint: the other program ended, or crashed; look at its terminal",
         ],
     );
 }
@@ -185,7 +185,8 @@ fn a_client_that_is_interrupted_ends_the_systems_way() {
 
 #[test]
 fn colours_are_as_the_flag_and_the_environment_say() {
-    let refused = ["tcp-hello", "client", "[::]:0"];
+    let (_silent, address) = silent();
+    let refused = ["tcp-hello", "client", &address.to_string()];
     let coloured = |flags: &[&str], environment: &[&str]| {
         let mut command = program(&[flags, &refused].concat());
         command.envs(environment.iter().map(|name| (name, "1")));
@@ -200,6 +201,14 @@ fn colours_are_as_the_flag_and_the_environment_say() {
     assert!(!coloured(&[], &["CLICOLOR_FORCE", "NO_COLOR"]));
     assert!(coloured(&["--color", "always"], &[]));
     assert!(!coloured(&["--color", "never"], &["CLICOLOR_FORCE"]));
+}
+
+/// Bound and not listening: the port is ours, and nobody answers there.
+fn silent() -> (socket2::Socket, SocketAddr) {
+    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    silent.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let address = silent.local_addr().unwrap().as_socket().unwrap();
+    (silent, address)
 }
 
 /// A running program, which does not outlive its test.

@@ -48,6 +48,7 @@ fn play(words: &mut impl Iterator<Item = String>) -> io::Result<u8> {
                 writeln!(io::stdout(), "all work and no play makes jack a dull boy")?;
             },
             "ignore-signals" => ignore_signals()?,
+            "await" => await_signal(&text())?,
             "grandchild" => spawn(Stdio::inherit())?,
             "quiet-grandchild" => spawn(Stdio::null())?,
             "hang" => loop {
@@ -79,6 +80,20 @@ fn panics(message: &str) {
 fn ignore_signals() -> io::Result<()> {
     use nix::sys::signal::{SigSet, Signal};
     SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]).thread_block()?;
+    Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM; the signals must be ignored first.
+#[cfg(unix)]
+fn await_signal(name: &str) -> io::Result<()> {
+    use nix::sys::signal::{SigSet, Signal};
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    while signals.wait()?.as_str() != name {}
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn await_signal(_name: &str) -> io::Result<()> {
     Ok(())
 }
 

@@ -173,7 +173,11 @@ fn subcommands(help: &str) -> Vec<String> {
     let mut names = Vec::new();
     for line in sections {
         if let Some(heading) = line.strip_suffix(':').filter(|line| !line.starts_with(' ')) {
-            in_commands = !matches!(heading, "Options" | "Arguments");
+            if heading == "Options" {
+                // What a program says behind its options is about something else.
+                break;
+            }
+            in_commands = heading != "Arguments";
         // What is indented further goes on with the text of the command above.
         } else if in_commands && line.starts_with("  ") && !line.starts_with("   ") {
             names.extend(line.split_whitespace().next().map(str::to_owned));
@@ -196,7 +200,7 @@ mod tests {
     fn the_subcommands_are_those_under_commands() {
         assert_eq!(subcommands(TOP), ["one", "two"]);
         let shelves = "Usage: x\n\nFirst hour:\n  one  First\n\nCorners:\n  two  Second\n\n\
-                       Options:\n  -h, --help\n\nWatch a lesson: cargo x\n";
+                       Options:\n  -h, --help\n\nWhat you type:\n  text  words\n";
         assert_eq!(subcommands(shelves), ["one", "two"]);
         assert_eq!(subcommands("Usage: x\n\nOptions:\n  -h\n"), [""; 0]);
     }

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::trace::What;
@@ -15,6 +15,8 @@ use super::trace::What;
 /// Names things, with the help of a chapter's binary where it has any.
 #[derive(Default)]
 pub struct Labels {
+    /// The binary that has not been asked yet.
+    binary: Option<PathBuf>,
     decoder: Option<Decoder>,
 }
 
@@ -31,14 +33,18 @@ const SHOWN_LEN_MAX: usize = 256;
 const HEX_BYTES_MAX: usize = 12;
 
 impl Labels {
-    /// Asks `binary`. If it has no `decode`, that shows at the first question.
+    /// Asks `binary`, which is started at the first question. If it has no `decode`, that shows
+    /// then.
     #[must_use]
     pub fn from_binary(binary: &Path) -> Self {
-        Self { decoder: Decoder::start(binary) }
+        Self { binary: Some(binary.to_owned()), decoder: None }
     }
 
     /// What `what` is called.
     pub fn of(&mut self, what: &What) -> String {
+        if let Some(binary) = self.binary.take() {
+            self.decoder = Decoder::start(&binary);
+        }
         if let (Some(bytes), Some(decoder)) = (what.bytes(), &mut self.decoder) {
             if let Some(name) = decoder.ask(bytes) {
                 return name;

@@ -141,7 +141,8 @@ impl Shared {
             return;
         };
         self.trace.note(flow, Direction::ToServer, What::Opened, Vec::new());
-        let number = u64::try_from(flow).unwrap_or(u64::MAX);
+        // Counted from 1, as a person counts, and as the lesson `relay` does.
+        let number = u64::try_from(flow + 1).unwrap_or(u64::MAX);
         let lane = |direction| Lane {
             faults: Mutex::new(StreamFaults::new(self.settings, self.seed, number, direction)),
             changed: Condvar::new(),
@@ -156,6 +157,10 @@ impl Shared {
         });
         connections.push(Arc::downgrade(&connection));
         drop(connections);
+        if self.over.load(Ordering::SeqCst) {
+            // The cable was taken up while this was being connected, and did not see it.
+            connection.break_off();
+        }
         connection.start();
     }
 }

@@ -154,7 +154,8 @@ impl Shared {
         let now = Instant::now();
         let flow = self.trace.flow(client, server, &self.names);
         let what = self.trace.keeps_bytes().then(|| What::Datagram(parcel.bytes.clone()));
-        let number = u64::try_from(flow).unwrap_or(u64::MAX);
+        // Counted from 1, as a person counts, and as the lesson `relay` does.
+        let number = u64::try_from(flow + 1).unwrap_or(u64::MAX);
         let report = state.link.handle_datagram(now, number, direction, parcel);
         let done = report.deeds().map(|deed| deed.to_string()).collect();
         if let Some(what) = what {

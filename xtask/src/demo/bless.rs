@@ -5,13 +5,12 @@
 //! came besides is put in. What a name stands for is written as the name.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::pattern::{Names, Pattern};
-use super::transcript::{Action, Actor, Step, Transcript};
+use super::transcript::{Action, Actor, Step};
 
-/// How long a line is waited for before it is taken to be gone.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+/// A line is taken to be gone after this part of the time that it would be waited for otherwise.
+pub const PATIENCE_DIVISOR: u32 = 5;
 
 /// The changes that a run asks for.
 #[derive(Clone, Debug, Default)]
@@ -49,11 +48,13 @@ impl Blessing {
         }
     }
 
-    /// Puts a line in that came besides, after the last line that is about the actor.
+    /// Puts a line in that came besides, after the last line of this life that is about the actor,
+    /// whose padded name is given.
     pub fn append(
         &mut self,
         actor: Actor,
-        transcript: &Transcript,
+        life: &[Step],
+        name: &str,
         mark: &str,
         line: &str,
         names: &Names,
@@ -68,10 +69,8 @@ impl Blessing {
             | Action::Interrupt(who) => *who == actor,
             _ => false,
         };
-        let Some(last) = transcript.steps.iter().rfind(about_actor) else { return };
-        let name = &transcript.actors[actor];
-        let padding = transcript.actors.iter().map(String::len).max().unwrap_or_default();
-        let text = format!("{name:padding$} {mark} {}", pattern_of(line, names));
+        let Some(last) = life.iter().rfind(about_actor) else { return };
+        let text = format!("{name} {mark} {}", pattern_of(line, names));
         self.after.entry(last.line).or_default().push(text);
     }
 

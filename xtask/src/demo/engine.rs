@@ -25,7 +25,7 @@ use super::bless::Blessing;
 use super::failure::{Failure, Kind, LAST_WORDS_MAX, LastWords};
 use super::lines::{Lines, Verdict};
 use super::needs::{self, Binaries};
-use super::pattern::{Names, Pattern};
+use super::pattern::{Match, Names, Pattern};
 use super::process::{CABLE, Event, Program, What};
 use super::ready;
 use super::scratch::Scratch;
@@ -121,6 +121,9 @@ pub fn replay_and(
 fn reason_to_skip(transcript: &Transcript, with_cable: bool) -> Option<String> {
     transcript.steps.iter().find_map(|step| match &step.action {
         Action::Need(need) => needs::missing(need, with_cable),
+        Action::Interrupt(_) if cfg!(windows) => {
+            Some("needs signals: this system interrupts no program without a console".to_owned())
+        }
         _ => None,
     })
 }
@@ -131,7 +134,6 @@ struct Replay<'a> {
     transcript: &'a Transcript,
     options: &'a Options,
     session: &'a mut Session,
-    dir: Scratch,
     events: Receiver<Event>,
     sender: SyncSender<Event>,
     started: usize,
@@ -140,6 +142,8 @@ struct Replay<'a> {
     blessing: Option<Blessing>,
     step: Option<&'a Step>,
     wire: Wire,
+    /// The last to be dropped: a folder in which programs still run cannot be removed everywhere.
+    dir: Scratch,
 }
 
 /// The cables, and what they say.
@@ -164,6 +168,8 @@ struct Running {
     stdout: Lines,
     stderr: Lines,
     code: Option<i32>,
+    /// The number of its `$` among the steps.
+    start: usize,
 }
 
 impl Running {
@@ -190,6 +196,9 @@ const EVENTS_MAX: usize = 256;
 const SETTLE: Duration = Duration::from_millis(50);
 const SETTLE_MAX: Duration = Duration::from_millis(500);
 
+/// How much of the time for a line the clients are given to finish under faults.
+const FINISH_DIVISOR: u32 = 2;
+
 /// How often the system's socket table is looked at, while a server is awaited.
 const TABLE_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -202,14 +211,7 @@ impl<'a> Replay<'a> {
     ) -> Result<Self, Failed> {
         let (sender, events) = sync_channel(EVENTS_MAX);
         let dir = Scratch::new().map_err(|error| {
-            let message = format!("cannot make a folder for the demo: {error}");
-            Box::new(Failure {
-                place: options.file.clone(),
-                actor: String::new(),
-                kind: Kind::System { message },
-                last_words: Vec::new(),
-                again: options.again.clone(),
-            })
+            Failure::of_nobody(options, format!("cannot make a folder for the demo: {error}"))
         })?;
         let events_of_cables = Mutex::new(sender.clone());
         let listener = Box::new(move |event: &cable::trace::Event, _: &cable::trace::Flow| {
@@ -287,7 +289,7 @@ impl<'a> Replay<'a> {
     // --- starting -----------------------------------------------------------------------------
 
     fn start(&mut self, actor: Actor, words: &[Pattern]) -> Result<(), Failed> {
-        self.judge_leftovers(actor, usize::MAX)?;
+        self.judge_leftovers(actor, (usize::MAX, usize::MAX))?;
         let replacement = self.options.replace.get(&self.transcript.actors[actor]).cloned();
         let words = match &replacement {
             None => words.to_vec(),
@@ -296,6 +298,11 @@ impl<'a> Replay<'a> {
         };
         let bind = self.free_address_for(actor, &words)?;
         let names = self.names_of(actor);
+        let known = |name: &&str| names.contains_key(*name);
+        if let Some(unknown) = words.iter().flat_map(Pattern::names).find(|name| !known(name)) {
+            let message = format!("`{{{unknown}}}` stands for nothing yet");
+            return Err(self.failure(actor, Kind::System { message }));
+        }
         let words: Vec<String> = words.iter().map(|word| word.fill(&names)).collect();
         let command = words.join(" ");
         self.session.line(actor, "$", &command);
@@ -318,11 +325,13 @@ impl<'a> Replay<'a> {
             replaced: replacement.map(|_| command),
             ..Running::default()
         };
-        for step in &self.transcript.steps {
+        let now = self.step.map_or(0, |step| step.line);
+        running.start = self.transcript.steps.iter().position(|s| s.line == now).unwrap_or(0);
+        for step in self.transcript.life(actor, running.start) {
             if let Action::Somewhere(who, pattern) = &step.action
                 && *who == actor
             {
-                running.stdout.add_somewhere(pattern.clone());
+                running.stdout.add_somewhere(step.line, pattern.clone());
             }
         }
         self.actors[actor] = running;
@@ -349,8 +358,8 @@ impl<'a> Replay<'a> {
     /// A server that is given an address, or that replaces one with a ready line, is waited for;
     /// `{server}` is then its address.
     fn await_listening(&mut self, actor: Actor, bind: Option<SocketAddr>) -> Result<(), Failed> {
-        let replaces_server =
-            self.actors[actor].replaced.is_some() && self.transcript.is_server(actor);
+        let is_server = Transcript::is_server(self.life(actor), actor);
+        let replaces_server = self.actors[actor].replaced.is_some() && is_server;
         if bind.is_none() && !replaces_server {
             return Ok(());
         }
@@ -378,13 +387,40 @@ impl<'a> Replay<'a> {
             }
             self.check_health(actor)?;
         };
-        self.names.insert("server".to_owned(), address.clone());
-        self.server_is_ready(actor, "server", &address)
+        for (name, address) in self.names_of_ready_line(actor, &address) {
+            self.names.insert(name.clone(), address.clone());
+            self.server_is_ready(actor, &name, &address)?;
+        }
+        Ok(())
     }
 
+    /// What a program says of its own accord; `listening on port 8898` is no address.
     fn ready_line(&mut self, actor: Actor) -> Option<String> {
         let lines = self.actors[actor].stdout.last(usize::MAX);
-        lines.iter().find_map(|line| line.strip_prefix(READY)).map(|said| said.trim().to_owned())
+        let said = lines.iter().find_map(|line| line.strip_prefix(READY))?.trim();
+        (!said.is_empty() && !said.contains(' ')).then(|| said.to_owned())
+    }
+
+    /// The names that the transcript's own ready line would have captured from this address.
+    fn names_of_ready_line(&self, actor: Actor, address: &str) -> Names {
+        let expected = self.life(actor).iter().find_map(|step| match &step.action {
+            Action::Expect(who, Stream::Stdout, pattern)
+                if *who == actor && pattern.fill(&Names::new()).starts_with(READY) =>
+            {
+                Some(pattern)
+            }
+            _ => None,
+        });
+        let matched = expected.map(|line| line.matches(&format!("{READY}{address}"), &self.names));
+        match matched {
+            Some(Match::Fits(names)) if !names.is_empty() => names,
+            _ => Names::from([("server".to_owned(), address.to_owned())]),
+        }
+    }
+
+    /// The steps from the present start of `actor` to its next.
+    fn life(&self, actor: Actor) -> &'a [Step] {
+        self.transcript.life(actor, self.actors[actor].start)
     }
 
     // --- typing and interrupting --------------------------------------------------------------
@@ -467,7 +503,8 @@ impl<'a> Replay<'a> {
         let deadline = Instant::now() + self.options.deadline;
         let names = self.names_of(actor);
         let expected = pattern.fill(&names);
-        while !self.actors[actor].stdout.has_somewhere(pattern, &names) {
+        let step = self.step.map_or(0, |step| step.line);
+        while !self.actors[actor].stdout.has_somewhere(step, &names) {
             let waited = self.wait_for_more(actor, Stream::Stdout, &expected, deadline);
             if let (Err(_), Some(blessing)) = (&waited, &mut self.blessing) {
                 blessing.delete(self.step);
@@ -535,8 +572,14 @@ impl<'a> Replay<'a> {
         let deadline = Instant::now() + self.options.grace;
         while !self.actors[actor].is_done() && self.take_event(deadline) {}
         self.check_health(actor)?;
-        let left = self.actors[actor].program.as_ref().is_some_and(|p| p.group().has_members());
-        if left || !self.actors[actor].is_done() {
+        let left = |replay: &Self| {
+            replay.actors[actor].program.as_ref().is_some_and(|p| p.group().has_members())
+        };
+        // Whoever dies of the same signal needs a moment to be gone.
+        while left(self) && Instant::now() < deadline {
+            self.take_event((Instant::now() + TABLE_INTERVAL).min(deadline));
+        }
+        if left(self) || !self.actors[actor].is_done() {
             return Err(self.failure(actor, Kind::LeftBehind));
         }
         Ok(())
@@ -547,15 +590,25 @@ impl<'a> Replay<'a> {
     /// Whoever still runs is interrupted, the last started first; then nothing may be left over.
     fn finish(&mut self) -> Result<(), Failed> {
         self.step = None;
+        if self.actors.iter().any(Running::runs) {
+            // A program that is just ending by itself is to be judged by that.
+            self.settle();
+        }
+        let running: Vec<bool> = self.actors.iter().map(Running::runs).collect();
+        // What is said after the first interrupt, by whomever, is not judged.
+        let heard: Vec<_> =
+            self.actors.iter().map(|a| (a.stdout.count(), a.stderr.count())).collect();
         for actor in (0..self.actors.len()).rev() {
-            let heard = self.actors[actor].stdout.count();
-            let was_running = self.actors[actor].runs();
-            if was_running {
-                self.stop(actor)?;
+            match running[actor] {
+                true => self.stop(actor)?,
+                false if self.actors[actor].number > 0 => self.expect_nobody_left(actor)?,
+                false => {}
             }
-            let judged = if was_running { heard } else { usize::MAX };
+        }
+        for actor in (0..self.actors.len()).rev() {
+            let judged = if running[actor] { heard[actor] } else { (usize::MAX, usize::MAX) };
             self.judge_leftovers(actor, judged)?;
-            self.judge_last_exit(actor, was_running)?;
+            self.judge_last_exit(actor, running[actor])?;
         }
         Ok(())
     }
@@ -586,16 +639,13 @@ impl<'a> Replay<'a> {
     }
 
     fn judge_last_exit(&mut self, actor: Actor, was_running: bool) -> Result<(), Failed> {
-        let has_end = self
-            .transcript
-            .steps
-            .iter()
-            .any(|step| matches!(step.action, Action::End(who, _) if who == actor));
+        let is_end = |step: &Step| matches!(step.action, Action::End(who, _) if who == actor);
+        let has_end = self.life(actor).iter().any(is_end);
         let running = &self.actors[actor];
         let Some(code) = running.code.filter(|_| !has_end && running.replaced.is_none()) else {
             return Ok(());
         };
-        let is_server = self.transcript.is_server(actor);
+        let is_server = Transcript::is_server(self.life(actor), actor);
         let interrupted = was_running && !is_server && code == 130;
         // A job that was ended on Windows has no exit code to judge.
         if code == 0 || interrupted || (was_running && cfg!(windows)) {
@@ -607,20 +657,29 @@ impl<'a> Replay<'a> {
     }
 
     /// A line that the transcript does not have is a failure.
-    fn judge_leftovers(&mut self, actor: Actor, judged: usize) -> Result<(), Failed> {
+    /// `judged` is how many lines of stdout and of stderr count.
+    fn judge_leftovers(&mut self, actor: Actor, judged: (usize, usize)) -> Result<(), Failed> {
         if self.actors[actor].replaced.is_some() || self.actors[actor].number == 0 {
             return Ok(());
         }
-        let stderr_judged = self.transcript.steps.iter().any(|step| {
-            matches!(&step.action, Action::Expect(who, Stream::Stderr, _) | Action::AnyLines(who, Stream::Stderr) if *who == actor)
-        });
-        for (stream, judged) in [(Stream::Stdout, judged), (Stream::Stderr, judged)] {
+        let is_about_stderr = |step: &Step| match &step.action {
+            Action::Expect(who, Stream::Stderr, _) | Action::AnyLines(who, Stream::Stderr) => {
+                *who == actor
+            }
+            _ => false,
+        };
+        let life = self.life(actor);
+        let name = &self.transcript.actors[actor];
+        let padding = self.transcript.actors.iter().map(String::len).max().unwrap_or_default();
+        let padded = format!("{name:padding$}");
+        let stderr_judged = life.iter().any(is_about_stderr);
+        for (stream, judged) in [(Stream::Stdout, judged.0), (Stream::Stderr, judged.1)] {
             if stream == Stream::Stderr && !stderr_judged {
                 continue;
             }
             if let Some(blessing) = &mut self.blessing {
                 while let Some(line) = self.actors[actor].lines(stream).take_unknown(&self.names) {
-                    blessing.append(actor, self.transcript, mark(stream), &line, &self.names);
+                    blessing.append(actor, life, &padded, mark(stream), &line, &self.names);
                 }
             } else if let Some(got) = self.actors[actor].lines(stream).unknown(judged, &self.names)
             {
@@ -639,7 +698,7 @@ impl<'a> Replay<'a> {
         stream: Stream,
         pattern: &Pattern,
     ) -> Result<(), Failed> {
-        let deadline = Instant::now() + super::bless::PATIENCE.min(self.options.deadline);
+        let deadline = Instant::now() + self.options.deadline / super::bless::PATIENCE_DIVISOR;
         let expected = pattern.fill(&self.names);
         while !matches!(self.look(actor, stream, pattern), Verdict::Came { .. }) {
             if self.bless_lines_before(actor, stream, pattern) {
@@ -883,6 +942,9 @@ impl<'a> Replay<'a> {
     // --- failing ------------------------------------------------------------------------------
 
     fn failure(&mut self, actor: Actor, kind: Kind) -> Failed {
+        if self.options.cable.faults.is_some() && self.options.cable.trace.is_some() {
+            self.let_clients_finish();
+        }
         self.settle();
         // A panic explains all that follows from it, and may be heard after it.
         let panic = |running: &Running| running.stderr.panic();
@@ -905,6 +967,17 @@ impl<'a> Replay<'a> {
             last_words,
             again: self.options.again.clone(),
         })
+    }
+
+    /// Under faults that the transcript did not reckon with, a failure is no end: the ladder is to
+    /// show how the programs come to terms with what was lost.
+    fn let_clients_finish(&mut self) {
+        let end = Instant::now() + self.options.deadline / FINISH_DIVISOR;
+        let is_client = |replay: &Self, actor: Actor| {
+            let running = &replay.actors[actor];
+            running.runs() && !Transcript::is_server(replay.life(actor), actor)
+        };
+        while (0..self.actors.len()).any(|actor| is_client(self, actor)) && self.take_event(end) {}
     }
 
     /// What explains a failure often comes a moment after it: the other end's error, a traceback.

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::engine::Options;
 use super::width;
 
 /// A demo that failed.
@@ -158,6 +159,18 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
+    /// One that no actor is to blame for.
+    #[must_use]
+    pub fn of_nobody(options: &Options, message: String) -> Box<Self> {
+        Box::new(Self {
+            place: options.file.clone(),
+            actor: String::new(),
+            kind: Kind::System { message },
+            last_words: Vec::new(),
+            again: options.again.clone(),
+        })
+    }
+
     /// What happened, in one line.
     #[must_use]
     pub fn headline(&self) -> String {
@@ -210,14 +223,15 @@ impl Failure {
     fn details(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Differs { expected, got, at } => {
-                let shown_before = shown(got.get(..*at).unwrap_or_default());
-                writeln!(f, "\n  expected  {}", shown(expected))?;
-                writeln!(f, "       got  {}", shown(got))?;
-                writeln!(
-                    f,
-                    "            {}^ differs from here on",
-                    " ".repeat(width(&shown_before))
-                )
+                // What both have in common need not be shown in full.
+                let from = start_of_window(got, *at);
+                let from = if expected.get(..from) == got.get(..from) { from } else { 0 };
+                let mark = if from > 0 { "… " } else { "" };
+                writeln!(f, "\n  expected  {mark}{}", shown(&expected[from..]))?;
+                writeln!(f, "       got  {mark}{}", shown(&got[from..]))?;
+                let common = shown(got.get(from..*at).unwrap_or_default());
+                let indent = " ".repeat(width(mark) + width(&common));
+                writeln!(f, "            {indent}^ differs from here on")
             }
             Kind::NotUtf8 { got } | Kind::Unknown { got } => {
                 writeln!(f, "\n  expected  nothing of the kind\n       got  {}", shown(got))
@@ -227,7 +241,8 @@ impl Failure {
                 if tail.is_empty() {
                     return writeln!(f, "       got  nothing more");
                 }
-                writeln!(f, "       got  {} and no end of line", cli::escape(tail))
+                let tail = shown(&String::from_utf8_lossy(tail));
+                writeln!(f, "       got  {tail} and no end of line")
             }
             Kind::CableSilent { expected, did, .. } => {
                 writeln!(f, "\n   awaited  {}", shown(expected))?;
@@ -280,6 +295,9 @@ impl Failure {
                 "this end is the course's own program and shows what it received: compare it with \
                  what yours sends",
             ),
+            Kind::System { message } if message.contains("ermission denied") => {
+                Some("is the file a program that you may run? chmod +x makes it one")
+            }
             Kind::Gone => Some("the transcript types to a program after its end; see why it ended"),
             _ => None,
         };
@@ -340,6 +358,12 @@ impl fmt::Display for LastWords {
     }
 }
 
+/// Where to begin to show a line that differs at `at`, so that the difference is to be seen.
+fn start_of_window(line: &str, at: usize) -> usize {
+    let wanted = at.saturating_sub(COMMON_LEN_MAX);
+    (wanted..=at).find(|start| line.is_char_boundary(*start)).unwrap_or(at)
+}
+
 /// `exit code 1`, and for signals their name.
 fn exit(code: i32) -> String {
     let signal = match code {
@@ -367,6 +391,9 @@ pub fn shown(text: &str) -> String {
     let start: String = escaped.chars().take(SHOWN_LEN_MAX).collect();
     format!("{start} … ({} characters)", escaped.chars().count())
 }
+
+/// How much is shown of what was still right, in bytes.
+const COMMON_LEN_MAX: usize = 200;
 
 /// Longer lines are cut where they are shown.
 const SHOWN_LEN_MAX: usize = 400;

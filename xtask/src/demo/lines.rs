@@ -24,7 +24,7 @@ pub struct Lines {
     /// The pipe is closed: nothing more can come.
     pub closed: bool,
     anything: bool,
-    somewhere: Vec<(Pattern, bool)>,
+    somewhere: Vec<Somewhere>,
 }
 
 /// A line, and who in the transcript knows it.
@@ -34,6 +34,15 @@ pub struct Said {
     pub text: String,
     utf8: bool,
     claim: Claim,
+}
+
+/// A line that must come, in whatever place.
+#[derive(Clone, Debug)]
+struct Somewhere {
+    /// The line of the transcript that asks for it: the same may be asked for twice.
+    step: usize,
+    pattern: Pattern,
+    came: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,8 +124,8 @@ impl Lines {
     }
 
     /// A line that must come somewhere, now or later: a `>*` of the transcript.
-    pub fn add_somewhere(&mut self, pattern: Pattern) {
-        self.somewhere.push((pattern, false));
+    pub fn add_somewhere(&mut self, step: usize, pattern: Pattern) {
+        self.somewhere.push(Somewhere { step, pattern, came: false });
     }
 
     /// Whether the line that `pattern` awaits has come.
@@ -159,17 +168,17 @@ impl Lines {
         matches!(self.clone().next(pattern, names), Verdict::Came { .. })
     }
 
-    /// Whether a line that fits the `>*` pattern has come.
-    pub fn has_somewhere(&mut self, pattern: &Pattern, names: &Names) -> bool {
+    /// Whether a line has come that fits the `>*` of this line of the transcript.
+    pub fn has_somewhere(&mut self, step: usize, names: &Names) -> bool {
         for index in 0..self.said.len() {
             if matches!(self.said[index].claim, Claim::Nobody | Claim::Anything) {
                 self.claim_somewhere(index, names);
             }
         }
-        self.somewhere.iter().any(|(known, came)| *came && known == pattern)
+        self.somewhere.iter().any(|one| one.came && one.step == step)
     }
 
-    /// The first line that the transcript does not know, before line `end` and after `start`.
+    /// The first line that the transcript does not know, before line `end`.
     #[must_use]
     pub fn unknown(&mut self, end: usize, names: &Names) -> Option<String> {
         for index in 0..self.said.len().min(end) {
@@ -229,11 +238,14 @@ impl Lines {
     /// Gives the line to a `>*` that still waits for one like it.
     fn claim_somewhere(&mut self, index: usize, names: &Names) -> bool {
         let said = &mut self.said[index];
-        let waiting = self.somewhere.iter_mut().find(|(pattern, came)| {
-            !came && said.utf8 && matches!(pattern.matches(&said.text, names), Match::Fits(_))
+        let waiting = self.somewhere.iter_mut().find(|one| {
+            // A name that stands for nothing yet would let everything pass.
+            let is_certain = one.pattern.names().all(|name| names.contains_key(name));
+            let fits = || matches!(one.pattern.matches(&said.text, names), Match::Fits(_));
+            !one.came && is_certain && said.utf8 && fits()
         });
-        let Some((_, came)) = waiting else { return false };
-        *came = true;
+        let Some(one) = waiting else { return false };
+        one.came = true;
         said.claim = Claim::Somewhere;
         true
     }
@@ -272,6 +284,10 @@ mod tests {
         check("a\nb\ns\n", &[">* s", "> a", "> b"], "");
         check("a\ns\ns\n", &["> a", ">* s"], "unknown s");
         check("a\n", &["> a", ">* s"], ">* s: not yet");
+        check("s\na\n", &["> a", ">* s", ">* s"], ">* s: not yet");
+        check("s\na\ns\n", &["> a", ">* s", ">* s"], "");
+        // Nothing is known of {n} here, so it is no wildcard either.
+        check("x wrong\na\n", &["> ...", "> a", ">* x {n}"], ">* x {n}: not yet");
         check("s\nx\na\n", &["> ...", "> a", ">* s"], "");
     }
 
@@ -329,14 +345,16 @@ mod tests {
 
     fn judge(mut lines: Lines, steps: &[&str]) -> String {
         let names = Names::new();
-        for step in steps.iter().filter_map(|step| step.strip_prefix(">* ")) {
-            lines.add_somewhere(pattern(step));
+        for (index, step) in steps.iter().enumerate() {
+            if let Some(text) = step.strip_prefix(">* ") {
+                lines.add_somewhere(index, pattern(text));
+            }
         }
-        for step in steps {
+        for (index, step) in steps.iter().enumerate() {
             if *step == "> ..." {
                 lines.allow_anything();
-            } else if let Some(text) = step.strip_prefix(">* ") {
-                if !lines.has_somewhere(&pattern(text), &names) {
+            } else if step.starts_with(">* ") {
+                if !lines.has_somewhere(index, &names) {
                     return format!("{step}: not yet");
                 }
             } else {

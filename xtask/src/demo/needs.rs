@@ -1,8 +1,10 @@
 //! What a demo needs of the machine, and where programs are found.
 
 use std::env;
-use std::net::TcpListener;
+use std::io;
+use std::net::{Ipv6Addr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why a demo that `needs` this cannot run here; `None`: it can.
 #[must_use]
@@ -15,12 +17,29 @@ pub fn missing(need: &str, with_cable: bool) -> Option<String> {
         "ipv6" => {
             (TcpListener::bind("[::1]:0").is_ok(), "needs ipv6: this machine has no ::1".to_owned())
         }
+        "ipv6-multicast" => (
+            ipv6_multicast_works().unwrap_or(false),
+            "needs ipv6-multicast: what is sent to an IPv6 group does not come back here"
+                .to_owned(),
+        ),
         program => {
             (in_path(program).is_some(), format!("needs {program}: no such program in the PATH"))
         }
     };
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     (!met).then(|| why + &reason)
+}
+
+/// Sends to a group that it has joined. Loopback interfaces have no IPv6 multicast, so it takes another
+/// interface; the group's scope, 1, says that nothing leaves the machine all the same (RFC 4291, 2.7).
+fn ipv6_multicast_works() -> io::Result<bool> {
+    const GROUP: Ipv6Addr = Ipv6Addr::new(0xff11, 0, 0, 0, 0, 0, 0, 0x77);
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+    socket.join_multicast_v6(&GROUP, 0)?;
+    socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+    socket.send_to(b"?", (GROUP, socket.local_addr()?.port()))?;
+    let mut datagram = [0; 1];
+    Ok(socket.recv(&mut datagram)? == 1)
 }
 
 /// The programs of the workspace, and where they were built.
@@ -48,7 +67,7 @@ impl Binaries {
 }
 
 /// As a shell looks for a program; a name with a slash is a path.
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     if Path::new(name).components().count() > 1 {
         let path = std::path::absolute(name).ok()?;
         return path.is_file().then_some(path);
@@ -71,6 +90,13 @@ fn is_executable(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ipv6_multicast_needs_ipv6() {
+        assert!(missing("ipv6", false).is_none() || missing("ipv6-multicast", false).is_some());
+        let reason = "needs ipv6-multicast: what is sent";
+        assert!(missing("ipv6-multicast", false).is_none_or(|said| said.starts_with(reason)));
+    }
 
     #[test]
     fn what_is_missing_is_named() {

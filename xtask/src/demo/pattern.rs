@@ -55,6 +55,10 @@ impl Pattern {
             Piece::Anything => true,
             Piece::Name(name) => !known(name),
         };
+        if source == r"\..." {
+            // As a whole line, and only there, three dots mean something.
+            return Ok(Self { pieces: vec![Piece::Text("...".to_owned())] });
+        }
         let mut pieces: Vec<Piece> = Vec::new();
         let mut rest = source;
         while !rest.is_empty() {
@@ -104,6 +108,12 @@ impl Pattern {
         })
     }
 
+    /// Whether every line fits it.
+    #[must_use]
+    pub fn is_anything(&self) -> bool {
+        matches!(self.pieces[..], [Piece::Anything])
+    }
+
     /// Whether nothing of it is certain.
     #[must_use]
     pub fn is_only_wildcards(&self) -> bool {
@@ -131,14 +141,15 @@ impl Pattern {
     /// is linear in the line's length for every piece.
     #[must_use]
     pub fn matches(&self, line: &str, names: &Names) -> Match {
+        let pieces = self.with_names_as_text(names);
         let mut found = Names::new();
         let mut at = 0;
         // The name that the wildcard before this piece would be given; `None`: no wildcard there.
         let mut open: Option<Option<&str>> = None;
-        for (index, piece) in self.pieces.iter().enumerate() {
+        for (index, piece) in pieces.iter().enumerate() {
             let known = match piece {
                 Piece::Text(text) => Some(text.as_str()),
-                Piece::Name(name) => names.get(name).or(found.get(name)).map(String::as_str),
+                Piece::Name(name) => found.get(name).map(String::as_str),
                 Piece::Anything => None,
             };
             let Some(text) = known.map(str::to_owned) else {
@@ -148,7 +159,7 @@ impl Pattern {
                 });
                 continue;
             };
-            let is_last = index + 1 == self.pieces.len();
+            let is_last = index + 1 == pieces.len();
             let Some(start) = place(&line[at..], &text, open, is_last) else {
                 let same = if open.is_some() { 0 } else { common_prefix(&line[at..], &text) };
                 return Match::Differs(at + same);
@@ -171,11 +182,32 @@ impl Pattern {
     }
 }
 
+impl Pattern {
+    /// Its pieces with known names written out, and neighbouring texts made one: a wildcard must
+    /// look for all that is certain behind it, not for a part.
+    fn with_names_as_text(&self, names: &Names) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for piece in &self.pieces {
+            let text = match piece {
+                Piece::Text(text) => Some(text),
+                Piece::Name(name) => names.get(name),
+                Piece::Anything => None,
+            };
+            match (pieces.last_mut(), text) {
+                (Some(Piece::Text(before)), Some(text)) => before.push_str(text),
+                (_, Some(text)) => pieces.push(Piece::Text(text.clone())),
+                (_, None) => pieces.push(piece.clone()),
+            }
+        }
+        pieces
+    }
+}
+
 /// The first piece of `rest`, and how many bytes of the source it takes.
 fn next_piece(rest: &str, after_backslash_u: bool) -> (Piece, usize) {
     if let Some(escaped) = rest.strip_prefix('\\')
         && let Some(literal) = escaped.chars().next()
-        && (matches!(literal, '\\' | '{') || escaped.starts_with("[..]") || escaped == "...")
+        && (matches!(literal, '\\' | '{') || escaped.starts_with("[..]"))
     {
         return (Piece::Text(literal.to_string()), 2);
     }
@@ -237,6 +269,8 @@ mod tests {
             (r"\u{feff}", r"\u{feff}", ""),
             (r"C:\dir", r"C:\dir", ""),
             (r"\...", "...", ""),
+            (r"a \...", r"a \...", ""),
+            ("[..] at {known}!", "x at no at yes!", ""),
         ] {
             check(pattern, line, Ok(want));
         }
@@ -250,6 +284,8 @@ mod tests {
             ("hello!", "hello", 5),
             ("我爱你", "我恨你", 3),
             ("on {x}", "on ", 3),
+            ("a {x} b", "a  b", 2),
+            ("{x}a", "a", 0),
             ("a[..]z", "abc", 1),
             ("{known}!", "no!", 0),
             ("{x} and {x}", "one and two", 8),
@@ -267,7 +303,17 @@ mod tests {
 
     #[test]
     fn the_literal_pattern_of_any_line_fits_that_line_alone() {
-        for line in ["{x} [..] \\ \\\\{x}", "...", r"\u{feff} \{", "", "a\\", r"\[..]", "{1b}"] {
+        for line in [
+            "{x} [..] \\ \\\\{x}",
+            "...",
+            r"\u{feff} \{",
+            "",
+            "a\\",
+            r"\[..]",
+            "{1b}",
+            r"a \...",
+            "a ...",
+        ] {
             let pattern = parse(&Pattern::literal(line)).unwrap();
             assert_eq!(pattern.names().count(), 0, "{line}");
             assert_eq!(pattern.matches(line, &Names::new()), Match::Fits(Names::new()), "{line}");

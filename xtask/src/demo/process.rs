@@ -220,10 +220,11 @@ mod group {
             self.send(Signal::SIGKILL);
         }
 
-        /// Whether anybody of the group is left.
+        /// Whether anybody of the group is left. A zombie is not: it waits for its burial, which
+        /// in some containers never comes.
         #[must_use]
         pub fn has_members(&self) -> bool {
-            killpg(self.0, None).is_ok()
+            killpg(self.0, None).is_ok() && has_living(self.0)
         }
 
         fn send(&self, signal: Signal) {
@@ -249,6 +250,8 @@ mod group {
         signals.thread_block()?;
         std::thread::spawn(move || {
             let signal = signals.wait().unwrap_or(Signal::SIGINT);
+            // Whatever the rest may hang in, a second signal does not.
+            let _ = signals.thread_unblock();
             // The lock is kept, so that nothing is started between the kill and the exit.
             let live = live();
             for leader in live.iter() {
@@ -260,6 +263,29 @@ mod group {
             std::process::exit(128 + signal as i32);
         });
         Ok(())
+    }
+
+    /// Linux shows each process's state and group in `/proc/PID/stat`: `7 (name) Z 1 7 …`
+    /// (proc_pid_stat(5)). Elsewhere a zombie counts as living.
+    fn has_living(group: Pid) -> bool {
+        let Ok(processes) = std::fs::read_dir("/proc") else { return true };
+        let stats = processes
+            .flatten()
+            .filter_map(|process| std::fs::read_to_string(process.path().join("stat")).ok());
+        let mut looked = false;
+        for stat in stats {
+            looked = true;
+            // The name may hold spaces and parentheses, so the fields are counted from its end.
+            let Some((_, fields)) = stat.rsplit_once(')') else { continue };
+            let fields: Vec<&str> = fields.split_whitespace().take(3).collect();
+            if let [state, _, its_group] = fields[..]
+                && its_group == group.to_string()
+                && !matches!(state, "Z" | "X")
+            {
+                return true;
+            }
+        }
+        !looked
     }
 
     fn live() -> MutexGuard<'static, Vec<Pid>> {

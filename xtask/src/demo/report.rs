@@ -253,7 +253,7 @@ fn xml_text(text: &str) -> String {
 }
 
 /// A JSON string (RFC 8259, section 7).
-fn json_text(text: &str) -> String {
+pub(crate) fn json_text(text: &str) -> String {
     let mut json = String::with_capacity(text.len() + 2);
     json.push('"');
     for character in text.chars() {
@@ -274,6 +274,7 @@ fn json_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::failure::Kind;
 
     #[test]
     fn whatever_a_program_says_is_well_formed_in_xml_and_json() {
@@ -285,11 +286,23 @@ mod tests {
     #[test]
     fn one_failed_run_of_many_is_a_failure() {
         let passed = || result(Outcome::Passed);
+        let failure = Failure {
+            place: String::new(),
+            actor: "ann".to_owned(),
+            kind: Kind::LeftBehind,
+            last_words: Vec::new(),
+            again: String::new(),
+        };
         let mut all = passed();
         all.add_run(passed());
-        all.add_run(result(Outcome::Skipped("no ipv6".to_owned())));
-        assert_eq!(all.runs, 2);
-        let report = Report { results: vec![all], elapsed: Duration::ZERO };
+        all.add_run(result(Outcome::Failed(Box::new(failure))));
+        all.add_run(passed());
+        assert_eq!((all.runs, all.failed_runs, all.elapsed.as_secs()), (3, 1, 3));
+        assert!(all.line(0).contains("1 of 3 runs failed"), "{}", all.line(0));
+        assert!(!Report { results: vec![all], elapsed: Duration::ZERO }.is_good(false));
+
+        let skipped = result(Outcome::Skipped("no ipv6".to_owned()));
+        let report = Report { results: vec![passed(), skipped], elapsed: Duration::ZERO };
         assert!(report.is_good(false));
         assert!(!report.is_good(true), "a skip counts where skips are denied");
         assert!(!Report::default().is_good(false), "nothing run is nothing proven");
@@ -301,7 +314,7 @@ mod tests {
             lesson: "l".to_owned(),
             title: "t".to_owned(),
             outcome,
-            elapsed: Duration::ZERO,
+            elapsed: Duration::from_secs(1),
             session: String::new(),
             runs: 0,
             failed_runs: 0,

@@ -124,6 +124,8 @@ impl Transcript {
     /// At the first line that means nothing, or that could never come true.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut parser = Parser::default();
+        // Some editors put a byte order mark before the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, source) in text.lines().enumerate() {
             if source.trim().is_empty() {
                 continue;
@@ -135,10 +137,20 @@ impl Transcript {
         parser.finish()
     }
 
-    /// Whether the actor is a server: it says a ready line, or is given a free address.
+    /// From the step `start`, which starts `actor`, up to where it is started again: its life.
     #[must_use]
-    pub fn is_server(&self, actor: Actor) -> bool {
-        self.steps.iter().any(|step| match &step.action {
+    pub fn life(&self, actor: Actor, start: usize) -> &[Step] {
+        let starts_again =
+            |step: &Step| matches!(step.action, Action::Start { actor: who, .. } if who == actor);
+        let rest = &self.steps[start.min(self.steps.len())..];
+        let len = rest.iter().skip(1).position(starts_again).map_or(rest.len(), |len| len + 1);
+        &rest[..len]
+    }
+
+    /// Whether the actor is a server in these steps: it says a ready line, or is given a free address.
+    #[must_use]
+    pub fn is_server(steps: &[Step], actor: Actor) -> bool {
+        steps.iter().any(|step| match &step.action {
             Action::Expect(who, Stream::Stdout, pattern) => {
                 *who == actor && pattern.fill(&Names::new()).starts_with(READY)
             }
@@ -151,6 +163,22 @@ impl Transcript {
 }
 
 impl Transcript {
+    /// The names that are captured, and `server`.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let captured = self.steps.iter().flat_map(|step| match &step.action {
+            Action::Expect(_, _, pattern) => pattern.names().map(str::to_owned).collect(),
+            _ => Vec::new(),
+        });
+        captured.chain(["server".to_owned()]).collect()
+    }
+
+    /// The first of `programs` that a step starts.
+    #[must_use]
+    pub fn first_of<'a>(&self, programs: &'a [String]) -> Option<&'a str> {
+        programs.iter().map(String::as_str).find(|program| self.starts(program))
+    }
+
     /// Whether a step starts `program`.
     #[must_use]
     pub fn starts(&self, program: &str) -> bool {
@@ -178,7 +206,8 @@ fn command_by_hand(words: &[Pattern]) -> String {
     let mut by_hand = vec![format!("cargo run -q -p {} --", words[0])];
     let mut rest = words[1..].iter().peekable();
     while let Some(word) = rest.next() {
-        if word == "--bind" && rest.peek().is_some_and(|address| address.ends_with(":0")) {
+        let left_out = |address: &&String| address.ends_with(":0") || address.contains('{');
+        if word == "--bind" && rest.peek().is_some_and(left_out) {
             rest.next();
         } else if !word.contains('{') {
             by_hand.push(shlex::try_quote(word).map_or_else(|_| word.clone(), |w| w.into_owned()));
@@ -198,6 +227,7 @@ struct Line<'a> {
 struct Parser {
     actors: Vec<String>,
     running: Vec<bool>,
+    input_closed: Vec<bool>,
     names: Vec<String>,
     steps: Vec<Step>,
 }
@@ -321,10 +351,12 @@ impl Parser {
             None => {
                 self.actors.push(actor.to_owned());
                 self.running.push(false);
+                self.input_closed.push(false);
                 self.actors.len() - 1
             }
         };
         self.running[who] = true;
+        self.input_closed[who] = false;
         if words.iter().any(|word| word.names().any(|name| name == "bind")) {
             // An actor that is given a free address is a server there.
             self.names.push("server".to_owned());
@@ -342,7 +374,23 @@ impl Parser {
         let known = |name: &str| self.is_known(name);
         let pattern = Pattern::parse(rest, &known).map_err(|error| line.pattern(rest, error));
         Ok(match mark {
-            "<EOF" => Action::CloseInput(who),
+            "<EOF" if !rest.is_empty() => {
+                let help = "write <EOF alone, or a space between < and the text";
+                return Err(line.at(
+                    line.column_of(rest),
+                    rest,
+                    "nothing stands behind <EOF",
+                    help,
+                ));
+            }
+            "<EOF" => {
+                self.input_closed[who] = true;
+                Action::CloseInput(who)
+            }
+            "<" if self.input_closed[who] => {
+                let help = "take the <EOF further up away, or this line";
+                return Err(line.at(0, line.source, "its input is closed", help));
+            }
             "^C" => Action::Interrupt(who),
             "<" => {
                 let text = pattern?;
@@ -361,20 +409,15 @@ impl Parser {
             ">*" => {
                 let text = pattern?;
                 self.names_known(line, rest, &text)?;
-                if text.is_only_wildcards() {
+                if text.is_anything() {
                     let help = "say what is certain of the line";
                     return Err(line.at(line.column_of(rest), rest, "this fits every line", help));
                 }
                 Action::Somewhere(who, text)
             }
             _ => {
-                let Some(code) = rest.trim().parse().ok().filter(|code| (0..=255).contains(code))
-                else {
-                    let help = "an exit code is a number from 0 to 255";
-                    return Err(line.at(line.column_of(rest), rest, "this is no exit code", help));
-                };
                 self.running[who] = false;
-                Action::End(who, code)
+                Action::End(who, line.exit_code(rest)?)
             }
         })
     }
@@ -421,6 +464,12 @@ impl Parser {
 }
 
 impl Line<'_> {
+    fn exit_code(self, rest: &str) -> Result<i32, ParseError> {
+        let code = rest.trim().parse().ok().filter(|code| (0..=255).contains(code));
+        let help = "an exit code is a number from 0 to 255";
+        code.ok_or_else(|| self.at(self.column_of(rest), rest, "this is no exit code", help))
+    }
+
     fn one_word(self, rest: &str) -> Result<String, ParseError> {
         let word = rest.trim();
         let (what, _reason) = word.split_once(": ").unwrap_or((word, ""));
@@ -642,6 +691,8 @@ mod tests {
             ("file /x 3", "this file lies elsewhere"),
             ("same x", "two file names are wanted here"),
             ("ann >* [..]", "this fits every line"),
+            ("ann <EOFoo", "nothing stands behind <EOF"),
+            ("ann <EOF bar", "nothing stands behind <EOF"),
             ("ann ~ loss=1%", "only the cable has faults"),
             (
                 "cable ~ loss=x",
@@ -655,6 +706,7 @@ mod tests {
             assert_eq!((error.line, error.message.as_str()), (3, message), "{line}");
         }
         for (text, message) in [
+            ("# Title.\nann $ echo\nann <EOF\nann < x\nann > x", "its input is closed"),
             ("ann $ echo\nann > x", "the first line must be the title"),
             ("# Title.", "nothing is started"),
             ("# Title.\nann $ echo\nann > ...\nann = 0", "nothing is checked"),
@@ -668,10 +720,12 @@ mod tests {
     #[test]
     fn commands_by_hand_leave_out_what_the_defaults_give() {
         let text = "# T.\nserver $ udp-echo chat server --bind 127.0.0.1:0\nserver > listening on {server}\n\
+                    two $ udp-echo chat server --bind {server}\ntwo = 1\n\
                     ann $ udp-echo chat client {server} --name 'Ann B'\nann = 0";
         assert_eq!(
             Transcript::parse(text).unwrap().commands_by_hand(),
             [
+                "cargo run -q -p udp-echo -- chat server",
                 "cargo run -q -p udp-echo -- chat server",
                 "cargo run -q -p udp-echo -- chat client --name 'Ann B'"
             ]

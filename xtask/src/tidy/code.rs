@@ -182,11 +182,21 @@ pub(super) fn unsafe_is_declared(tree: &Tree) -> Vec<Violation> {
             let what = "the file's `//!` head does not say that it is unsafe, and for what";
             violations.push(file.violation(*first, 5, what));
         }
-        let unsound = lines.iter().filter(|line| !source.comment_at(**line).contains("SAFETY:"));
+        // rustfmt breaks a long line before `unsafe`: then the reason stands above its beginning.
+        let has_reason = |line: usize| source.comment_at(line).contains("SAFETY:");
+        let unsound = lines.iter().filter(|line| {
+            let broken = code_line(file, line.saturating_sub(1)).ends_with('=');
+            !(has_reason(**line) || broken && has_reason(line.saturating_sub(1)))
+        });
         let what = "unsafe without a reason; say above in `// SAFETY: …` why it is sound";
         violations.extend(unsound.map(|line| file.violation(*line, 5, what)));
     }
     violations
+}
+
+/// The text of a line, counted from 1.
+fn code_line(file: &File, line: usize) -> &str {
+    file.text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim_end()
 }
 
 /// Rule 10.

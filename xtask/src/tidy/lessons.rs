@@ -81,6 +81,36 @@ fn page(tree: &Tree, chapter: &str, lesson: &str) -> Option<(String, String)> {
     })
 }
 
+/// Rule 3: a lesson takes as many minutes on its page as in the table that lists it.
+pub(super) fn minutes_agree(tree: &Tree) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for table in tree.files.iter().filter(|file| file.path.starts_with("docs/")) {
+        for (line, text) in table.lines() {
+            let Some((link, listed)) = listed_minutes(text) else { continue };
+            let page = tree.get(&resolve(&table.path, link));
+            let said = page.and_then(|page| page.text.lines().find_map(minutes_said));
+            if said != Some(listed) {
+                let said = said.map_or("none".to_owned(), |said| said.to_string());
+                let what = format!("`{link}` takes {listed} minutes here, and on its page {said}");
+                violations.push(table.violation(line, 3, what));
+            }
+        }
+    }
+    violations
+}
+
+/// `| [phone](phone.md) | 15 | …`
+fn listed_minutes(row: &str) -> Option<(&str, u32)> {
+    let (_, row) = row.strip_prefix("| [")?.split_once("](")?;
+    let (link, row) = row.split_once(") | ")?;
+    Some((link, row.split(' ').next()?.parse().ok()?))
+}
+
+/// `*15 minutes · …`
+fn minutes_said(line: &str) -> Option<u32> {
+    line.strip_prefix('*')?.split_once(" minutes")?.0.parse().ok()
+}
+
 /// The chapter's modules that call themselves lessons, by the lesson's name.
 fn lessons_by_module<'a>(tree: &'a Tree, chapter: &str) -> Vec<&'a str> {
     let sources = format!("{chapter}/src/");
@@ -330,6 +360,21 @@ mod tests {
         let page =
             ("docs/en/src/x.md", "Write \\{{#include gone.rs:a}} to show it. {{#title A}}\n");
         check(includes_and_anchors_meet, &[source, page], &[]);
+    }
+
+    #[test]
+    fn rule_3_wants_a_lesson_to_take_as_long_everywhere() {
+        let table = (
+            "docs/en/src/a/first.md",
+            "| lesson | minutes |\n| [x](x.md) | 10 | a |\n| [y](y.md) | 5 | b |\n| [z](z.md) | c |\n",
+        );
+        let page = ("docs/en/src/a/x.md", "# x\n\n*10 minutes, or 15 minutes · from a*\n");
+        let other = ("docs/en/src/a/y.md", "# y\n\n*50 minutes*\n");
+        let want = "docs/en/src/a/first.md:3: `y.md` takes 5 minutes here, and on its page 50";
+        check(minutes_agree, &[table, page, other], &[want]);
+        let mute = ("docs/en/src/a/y.md", "# y\n\nSoon.\n");
+        let want = "docs/en/src/a/first.md:3: `y.md` takes 5 minutes here, and on its page none";
+        check(minutes_agree, &[table, page, mute], &[want]);
     }
 
     #[test]

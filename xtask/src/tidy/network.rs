@@ -144,6 +144,8 @@ fn sent_by_a_demo(command: &str) -> Option<String> {
         let word = word.rsplit_once('=').map_or(word, |(_, value)| value);
         // `resolve` need not ask anybody about a literal.
         match destination(word) {
+            // `discover` asks a group through 127.0.0.1, with a TTL of 0, unless told otherwise.
+            Some((ip, _)) if lesson == "discover" && is_local_group(ip) => {}
             Some((ip, _)) if !stays_here(ip) && lesson != "resolve" => {
                 return Some(format!("{ip} is not this machine; demos use loopback only"));
             }
@@ -163,6 +165,14 @@ fn sent_by_a_demo(command: &str) -> Option<String> {
 /// refuses before anything is sent: 255.255.255.255 shows ENETUNREACH and EACCES.
 fn stays_here(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback() || ip.is_unspecified() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+}
+
+/// 239.255/16, which no site lets out (RFC 2365), and ff11, which no machine does (RFC 4291, 2.7).
+fn is_local_group(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => matches!(ip.octets(), [239, 255, _, _]),
+        IpAddr::V6(ip) => ip.segments()[0] == 0xff11,
+    }
 }
 
 /// RFC 5737 and RFC 3849.
@@ -284,6 +294,15 @@ mod tests {
                 "crates/a/tests/real.rs:4: `example.com` is looked up off the machine",
             ],
         );
+        let demo = "c $ a discover client 224.0.0.251:5353\nc $ a client 239.255.0.1:9\n";
+        check(
+            nothing_leaves_the_machine,
+            &[(DEMO, demo)],
+            &[
+                "crates/a/demos/x.demo:1: 224.0.0.251 is not this machine",
+                "crates/a/demos/x.demo:2: 239.255.0.1 is not this machine",
+            ],
+        );
         let demo = "c $ a client 8.8.8.8:53\nc $ curl http://example.com/\nc $ a client [2001:db8::1]:9\nc < 8.8.8.8\n";
         check(
             nothing_leaves_the_machine,
@@ -307,7 +326,7 @@ mod tests {
     fn rule_9_lets_loopback_data_and_what_is_refused_be() {
         let text = "fn t() {\n    TcpStream::connect(\"127.0.0.2:9\");\n    UdpSocket::send_to(b\"\", \"255.255.255.255:9\");\n    check(\"192.168.1.15/24\", \"203.0.113.7:80\", \"std::net\", \"12:30:45\");\n    // 8.8.8.8:53\n}\n";
         check(nothing_leaves_the_machine, &[(TEST, text)], &[]);
-        let demo = "c $ a address 192.168.1.15/24 8.8.8.8\nc $ a client [::1]:9 255.255.255.255:9\nc $ a resolve localhost 192.0.2.1:80\nc $ a get hello.txt page.html\nc $ a client no..such:80\n# 8.8.8.8\nc > 8.8.8.8 example.com\n";
+        let demo = "c $ a address 192.168.1.15/24 8.8.8.8\nc $ a client [::1]:9 255.255.255.255:9\nc $ a resolve localhost 192.0.2.1:80\nc $ a get hello.txt page.html\nc $ a discover client 239.255.0.1:9 [ff11::1]:9\nc $ a client no..such:80\n# 8.8.8.8\nc > 8.8.8.8 example.com\n";
         check(nothing_leaves_the_machine, &[(DEMO, demo)], &[]);
         let default =
             "#[arg(default_value = \"127.0.0.1:9000\")]\nbind: SocketAddr; let a = \"8.8.8.8:53\";";
