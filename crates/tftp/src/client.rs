@@ -157,11 +157,10 @@ struct Summary {
     calls: u64,
 }
 
-/// How often a request is repeated, where nobody says: five times, which takes a minute.
+/// How often a request is repeated, where nobody says: some twenty seconds.
 const OPENING_RETRIES: u32 = 5;
 
-/// How often the clock may run out for a block. Measured round trips make the first waits short, so
-/// a disk that is slow to keep an upload is waited for long enough only by many.
+/// How often the clock may run out for a block: some forty seconds, for a server whose disk is slow.
 const RETRIES: u32 = 10;
 
 /// How many received bytes wait to be written, at most.
@@ -174,14 +173,15 @@ impl Client {
         let store = local.create()?;
         let peer = Arc::new(Mutex::new(None));
         let (port, answered) = self.first_exchange(Direction::Download, None, local, &peer)?;
-        let Answered { peer, opened: Opened::Receive(agreed, start), first } = answered else {
+        let Answered { peer, opened: Opened::Receive(agreed, start), first, round_trip } = answered
+        else {
             return Err(anyhow!("an upload was opened where a download was asked for"));
         };
         let mut sink = Sink::new(store, self.mode(), PENDING_LEN);
         if let (Mode::Octet, Some(tsize)) = (self.mode(), agreed.tsize.filter(|size| *size > 0)) {
             sink.expect(tsize);
         }
-        let mut machine = Receiver::new(Instant::now(), &self.terms(agreed), start);
+        let mut machine = Receiver::new(Instant::now(), &self.terms(agreed, round_trip), start);
         let mut channel = OwnPort::new(port, peer, Slots::new(SLOTS_MAX, SLOT_LEN));
         let mut events = Download { bar: self.bar(agreed.tsize), summary: None, agreed, began };
         let first = (start == receiver::Start::Silence).then_some(first.as_slice());
@@ -209,10 +209,11 @@ impl Client {
         let peer = Arc::new(Mutex::new(None));
         let local = Local::nowhere();
         let (port, answered) = self.first_exchange(Direction::Upload, tsize, &local, &peer)?;
-        let Answered { peer, opened: Opened::Send(agreed, start), .. } = answered else {
+        let Answered { peer, opened: Opened::Send(agreed, start), round_trip, .. } = answered
+        else {
             return Err(anyhow!("a download was opened where an upload was asked for"));
         };
-        let mut machine = Sender::new(Instant::now(), &self.terms(agreed), start);
+        let mut machine = Sender::new(Instant::now(), &self.terms(agreed, round_trip), start);
         let mut source = Source::new(file, len, self.mode(), agreed);
         let mut channel = OwnPort::new(port, peer, Slots::new(1, 2048));
         let bar = self.bar(Some(len));
@@ -303,11 +304,13 @@ impl Client {
     fn patience(&self, retries: u32) -> Patience {
         let first = self.options.timeout.map_or(Duration::from_secs(1), Period::duration);
         let retries = self.options.retries.unwrap_or(retries);
-        Patience { first, retries, ..Patience::default() }
+        // Four times the first wait is the longest that the machines make.
+        let dally = Patience::default().dally.min(first * 4);
+        Patience { first, retries, dally, ..Patience::default() }
     }
 
-    fn terms(&self, agreed: Agreed) -> Terms {
-        Terms { agreed, patience: self.patience(RETRIES) }
+    fn terms(&self, agreed: Agreed, round_trip: Option<Duration>) -> Terms {
+        Terms { agreed, patience: self.patience(RETRIES), round_trip }
     }
 
     fn mode(&self) -> Mode {

@@ -167,7 +167,8 @@ fn send_data(
 }
 
 /// Receives a file until it is whole, kept, and its sender knows that. `first` is a datagram that
-/// came already. `kept` is called in between: from then on the transfer cannot fail any more.
+/// came already. `kept` is called once the last ACK is
+/// out: from then on the transfer cannot fail any more.
 ///
 /// # Errors
 /// When it ends otherwise.
@@ -179,7 +180,7 @@ pub fn receive_file(
     first: Option<&[u8]>,
     events: &mut dyn ReceiveEvents,
 ) -> Result<(), DriveError> {
-    let mut heard = first.is_some();
+    let (mut heard, mut told) = (first.is_some(), false);
     if let Some(datagram) = first {
         take(machine, sink, datagram)?;
     }
@@ -187,7 +188,6 @@ pub fn receive_file(
         if machine.is_whole() && !machine.is_committed() {
             sink.commit()?;
             machine.committed(Instant::now());
-            events.kept(machine, sink.len(), channel.calls());
         }
         // 1. Send everything it wants sent. Only then write: meanwhile the peer can send.
         while let Some(what) = machine.poll_transmit(Instant::now()) {
@@ -195,6 +195,10 @@ pub fn receive_file(
                 receiver::Transmit::Oack => send_oack(channel, oack)?,
                 receiver::Transmit::Ack(block) => send_packet(channel, &Packet::Ack { block })?,
             }
+        }
+        if machine.is_committed() && !std::mem::replace(&mut told, true) {
+            // Only now: whoever waits for this end may end the process.
+            events.kept(machine, sink.len(), channel.calls());
         }
         sink.flush()?;
         events.progress(sink.len());

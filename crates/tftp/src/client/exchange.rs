@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::target::Target;
 use crate::drive::turn_away;
@@ -20,6 +20,8 @@ pub(super) struct Answered {
     pub(super) opened: Opened,
     /// The datagram itself.
     pub(super) first: Vec<u8>,
+    /// How long it took, if there was one request: of two nobody knows which one was answered.
+    pub(super) round_trip: Option<Duration>,
 }
 
 /// Why there is no transfer.
@@ -51,10 +53,12 @@ pub(super) fn open(
     let server = canonical(server);
     let mut opening = Opening::new(Instant::now(), direction, wanted, patience);
     let mut slots = Slots::new(1, SLOT_LEN);
+    let (mut asked_at, mut asked) = (Instant::now(), 0);
     loop {
         while let Some(ask) = opening.poll_transmit(Instant::now()) {
             let (bytes, len) = encode(direction, target, mode, ask, &wanted)?;
             let bytes = bytes.get(..len).unwrap_or_default();
+            (asked_at, asked) = (Instant::now(), asked + 1);
             port.send(server, None, bytes, len).map_err(Failed::Socket)?;
         }
         let Some(when) = opening.poll_timeout() else {
@@ -73,7 +77,9 @@ pub(super) fn open(
                     match opening.handle_datagram(datagram) {
                         Ok(Some(opened)) => {
                             let first = datagram.to_vec();
-                            answered = Some(Answered { peer: from.peer, opened, first });
+                            let round_trip = (asked == 1).then(|| asked_at.elapsed());
+                            let peer = from.peer;
+                            answered = Some(Answered { peer, opened, first, round_trip });
                         }
                         Ok(None) => {}
                         Err(failed) => error = Some((from.peer, failed)),

@@ -29,8 +29,10 @@ impl Sink {
     /// A sink that holds at most `capacity` bytes, or one payload where that is longer.
     #[must_use]
     pub fn new(store: Store, mode: Mode, capacity: usize) -> Self {
+        // One byte more for a text's CR whose meaning is not yet known.
+        let pending = Vec::with_capacity(capacity + 1);
         let decoder = (mode == Mode::Netascii).then(Decoder::default);
-        Self { store: Some(store), decoder, pending: Vec::new(), capacity, len: 0, expected: None }
+        Self { store: Some(store), decoder, pending, capacity, len: 0, expected: None }
     }
 
     /// What is not exactly as long is not kept.

@@ -126,7 +126,9 @@ fn fill(
     // The machine asks for a batch at most, and a batch has at most BATCH_LEN_MAX bytes, or is one.
     debug_assert!(count == 1 || room <= BATCH_LEN_MAX, "{count} blocks of {blksize}");
     if batch.bytes.len() < room {
-        batch.bytes.resize(room, 0);
+        // Once, for the largest batch there can be.
+        let window = usize::from(agreed.windowsize.max(1)) * (head + blksize);
+        batch.bytes.resize(window.min(BATCH_LEN_MAX).max(room), 0);
     }
     batch.blocks = 0..0;
     let bytes = batch.bytes.get_mut(..room).unwrap_or_default();
