@@ -5,6 +5,8 @@
 //! nothing from behind a gap, so a loss costs what was sent between it and the report: that grows
 //! with the window and with the loss, and the sender's bursts shrink against it.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
+
 use faults::Settings;
 use proptest::prelude::*;
 use tftp::options::Agreed;
@@ -112,7 +114,7 @@ fn bound(faults: &str, bounds: [(u16, f64); 4]) {
 /// one an upload.
 #[track_caller]
 fn run(faults: &str, blksize: u16, windowsize: u16, seed: u64) -> Outcome {
-    let kind = if seed % 2 == 0 { Kind::Download } else { Kind::Upload };
+    let kind = if seed.is_multiple_of(2) { Kind::Download } else { Kind::Upload };
     let len = usize::from(blksize) * (usize::try_from(BLOCKS).unwrap() - 1) + 7;
     let agreed = Agreed { blksize, windowsize, ..Agreed::default() };
     check(&contents(len), Mode::Octet, agreed, kind, faults.parse().unwrap(), seed)
