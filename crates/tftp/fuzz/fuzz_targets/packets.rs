@@ -3,6 +3,7 @@
 
 #![no_main]
 
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../tests/hostile/mod.rs"]
 mod hostile;
 
