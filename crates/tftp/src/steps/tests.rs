@@ -9,7 +9,7 @@ use super::trusting::Trusting;
 use super::{End, Step};
 
 /// What becomes of ten blocks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// It ended, after so many DATA.
     Ended(End, usize),

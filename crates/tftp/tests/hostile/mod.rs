@@ -81,9 +81,9 @@ impl Ends {
         self.now += wait;
         self.datagrams += 1;
         parse(datagram);
-        self.sender = self.sender.take().and_then(|sender| self.to_sender(sender, datagram));
+        self.sender = self.sender.take().and_then(|sender| self.feed_sender(sender, datagram));
         self.receiver =
-            self.receiver.take().and_then(|receiver| self.to_receiver(receiver, datagram));
+            self.receiver.take().and_then(|receiver| self.feed_receiver(receiver, datagram));
         self.opening = self.opening.take().and_then(|mut opening| {
             while opening.poll_transmit(self.now).is_some() {}
             opening.handle_datagram(datagram).ok()?;
@@ -92,7 +92,7 @@ impl Ends {
         });
     }
 
-    fn to_sender(&self, mut sender: Sender, datagram: &[u8]) -> Option<Sender> {
+    fn feed_sender(&self, mut sender: Sender, datagram: &[u8]) -> Option<Sender> {
         while sender.poll_transmit(self.now, 64).is_some() {}
         let sent = sender.sent();
         let reasons = sent.reports + sent.timeouts;
@@ -106,7 +106,7 @@ impl Ends {
         sender.poll_timeout().map(|_| sender)
     }
 
-    fn to_receiver(&mut self, mut receiver: Receiver, datagram: &[u8]) -> Option<Receiver> {
+    fn feed_receiver(&mut self, mut receiver: Receiver, datagram: &[u8]) -> Option<Receiver> {
         while receiver.poll_transmit(self.now).is_some() {}
         let received = receiver.received();
         assert!(received.acks <= self.datagrams + received.timeouts, "{received:?}");
