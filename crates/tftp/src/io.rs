@@ -130,11 +130,10 @@ impl Port {
             return self.send_one(to, local, bytes, None);
         }
         if bytes.len() <= segment * self.batch(segment) {
-            match self.send_one(to, local, bytes, Some(segment)) {
-                Ok(()) => return Ok(()),
-                // The route or its device cannot cut: quinn-udp remembers some of these, and a
-                // segment longer than the route's MTU is another (EMSGSIZE).
-                Err(_) => {}
+            // The route or its device may not be able to cut. quinn-udp remembers some of these;
+            // a segment longer than the route's MTU is another (EMSGSIZE).
+            if self.send_one(to, local, bytes, Some(segment)).is_ok() {
+                return Ok(());
             }
         }
         bytes.chunks(segment).try_for_each(|one| self.send_one(to, local, one, None))

@@ -17,9 +17,7 @@ use std::thread;
 use std::time::Instant;
 
 use rig::{Folder, Program, bytes};
-use tftp::drive::{
-    OwnPort, ReceiveEvents, Sink, Source, Store, receive_file, send_file,
-};
+use tftp::drive::{OwnPort, ReceiveEvents, Sink, Source, Store, receive_file, send_file};
 use tftp::io::{Port, SLOT_LEN, Slots};
 use tftp::options::Agreed;
 use tftp::receiver::{self, Receiver};
@@ -33,17 +31,20 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: all is left to the system's allocator; counting does not touch the memory.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: as the trait has it; the caller promises what the system's allocator wants.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: as the trait has it; the caller promises what the system's allocator wants.
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(memory, layout) }
     }
 
+    // SAFETY: as the trait has it; the caller promises what the system's allocator wants.
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
