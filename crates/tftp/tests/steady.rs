@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use rig::{Folder, Program, bytes};
+use rig::{Folder, bytes};
 use tftp::drive::{OwnPort, ReceiveEvents, Sink, Source, Store, receive_file, send_file};
 use tftp::io::{Port, SLOT_LEN, Slots};
 use tftp::options::Agreed;
@@ -77,10 +77,10 @@ fn a_block_costs_no_allocation_and_a_tenth_of_a_call() {
 fn calls_are_few() {
     let (there, here) = (Folder::new(), Folder::new());
     there.write("big", &bytes(8 << 20));
-    let (mut server, address) = Program::server(&there, &["--json"]);
+    let (mut server, address) = rig::Program::server(&there, &["--json"]);
     let address = address.to_string();
     let args = ["get", &address, "big", "--json", "--blksize", "1428", "--windowsize", "64"];
-    let mut client = Program::start(&here, &args);
+    let mut client = rig::Program::start(&here, &args);
     for line in [String::from_utf8(client.rest()).unwrap(), server.line()] {
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         let (calls, data) = (object["socket_calls"].as_u64(), object["data"].as_u64());
