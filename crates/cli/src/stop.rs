@@ -20,7 +20,9 @@
 
 use std::fmt::Display;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 /// Stops a server on SIGINT or SIGTERM. See signal(7).
 ///
@@ -56,6 +58,7 @@ struct State {
 
 /// How a program ends that was told to.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is waited for there"))]
 enum Manner {
     /// After what is in hand, if that takes no longer than this; with 0.
     Server(Duration),

@@ -304,8 +304,8 @@ impl Client {
     fn patience(&self, retries: u32) -> Patience {
         let first = self.options.timeout.map_or(Duration::from_secs(1), Period::duration);
         let retries = self.options.retries.unwrap_or(retries);
-        // Four times the first wait is the longest that the machines make.
-        let dally = Patience::default().dally.min(first * 4);
+        // A sender that has measured repeats its last block far sooner; nobody likes to wait longer.
+        let dally = Patience::default().dally.min(first * 2);
         Patience { first, retries, dally, ..Patience::default() }
     }
 
@@ -390,9 +390,11 @@ impl Client {
         } else {
             say!("{line}")?;
         }
-        let per_second = rate(*bytes, *took);
-        let seconds = took.as_secs_f64();
-        note!("{seconds:.3} s, {}.{} MB/s", per_second / 1_000_000, per_second / 100_000 % 10);
+        if std::io::stderr().is_terminal() {
+            let per_second = rate(*bytes, *took);
+            let seconds = took.as_secs_f64();
+            note!("{seconds:.3} s, {}.{} MB/s", per_second / 1_000_000, per_second / 100_000 % 10);
+        }
         Ok(())
     }
 }

@@ -21,7 +21,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quinn_udp::{RecvMeta, Transmit, TransportErrorPayload, UdpSockRef, UdpSocketState};
+use quinn_udp::{RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -83,6 +83,7 @@ impl Port {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         allow_fragments(&socket, address);
         // Without it a Linux socket that is not connected never hears that nobody listens.
+        #[cfg(unix)]
         let _ = state.enable_transport_errors(UdpSockRef::from(&socket));
         Ok(Self { socket, state, calls: AtomicU64::new(0) })
     }
@@ -130,11 +131,10 @@ impl Port {
             return self.send_one(to, local, bytes, None);
         }
         if bytes.len() <= segment * self.batch(segment) {
-            match self.send_one(to, local, bytes, Some(segment)) {
-                Ok(()) => return Ok(()),
-                // The route or its device cannot cut: quinn-udp remembers some of these, and a
-                // segment longer than the route's MTU is another (EMSGSIZE).
-                Err(_) => {}
+            // The route or its device may not be able to cut. quinn-udp remembers some of these;
+            // a segment longer than the route's MTU is another (EMSGSIZE).
+            if self.send_one(to, local, bytes, Some(segment)).is_ok() {
+                return Ok(());
             }
         }
         bytes.chunks(segment).try_for_each(|one| self.send_one(to, local, one, None))
@@ -204,27 +204,33 @@ impl Port {
     }
 
     /// Takes what ICMP has reported, and says whether it was that nobody listens.
+    #[cfg(unix)]
     fn pending_errors(&self) -> io::Result<bool> {
         let mut refused = false;
         self.count();
         while let Some(error) = self.state.recv_transport_error(UdpSockRef::from(&self.socket))? {
             let kind = io::Error::from_raw_os_error(error.raw_errno).kind();
-            refused |= matches!(error.payload, TransportErrorPayload::Unreachable)
+            refused |= matches!(error.payload, quinn_udp::TransportErrorPayload::Unreachable)
                 && kind == io::ErrorKind::ConnectionRefused;
         }
         Ok(refused)
     }
 
+    /// Windows reports it in the place of a datagram, and does not say about whom.
+    #[cfg(not(unix))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "elsewhere there is a queue")]
+    fn pending_errors(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
     fn wait(&self, events: PollFlags, until: Instant) -> io::Result<PollFlags> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let timeout = Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            };
+            // A time that the system cannot count is as good as none.
+            let timeout = Timespec::try_from(left).ok();
             let mut polled = [PollFd::new(&self.socket, events)];
             self.count();
-            match poll(&mut polled, Some(&timeout)) {
+            match poll(&mut polled, timeout.as_ref()) {
                 Ok(_) => return Ok(polled[0].revents()),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),

@@ -16,10 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use rig::{Folder, Program, bytes};
-use tftp::drive::{
-    OwnPort, ReceiveEvents, Sink, Source, Store, receive_file, send_file,
-};
+use rig::{Folder, bytes};
+use tftp::drive::{OwnPort, ReceiveEvents, Sink, Source, Store, receive_file, send_file};
 use tftp::io::{Port, SLOT_LEN, Slots};
 use tftp::options::Agreed;
 use tftp::receiver::{self, Receiver};
@@ -33,17 +31,20 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: all is left to the system's allocator; counting does not touch the memory.
 unsafe impl GlobalAlloc for Counting {
+    // SAFETY: as the trait has it; the caller promises what the system's allocator wants.
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
+    // SAFETY: as the trait has it; the caller promises what the system's allocator wants.
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(memory, layout) }
     }
 
+    // SAFETY: as the trait has it; the caller promises what the system's allocator wants.
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: as the caller promises.
@@ -76,10 +77,10 @@ fn a_block_costs_no_allocation_and_a_tenth_of_a_call() {
 fn calls_are_few() {
     let (there, here) = (Folder::new(), Folder::new());
     there.write("big", &bytes(8 << 20));
-    let (mut server, address) = Program::server(&there, &["--json"]);
+    let (mut server, address) = rig::Program::server(&there, &["--json"]);
     let address = address.to_string();
     let args = ["get", &address, "big", "--json", "--blksize", "1428", "--windowsize", "64"];
-    let mut client = Program::start(&here, &args);
+    let mut client = rig::Program::start(&here, &args);
     for line in [String::from_utf8(client.rest()).unwrap(), server.line()] {
         let object: serde_json::Value = serde_json::from_str(&line).unwrap();
         let (calls, data) = (object["socket_calls"].as_u64(), object["data"].as_u64());

@@ -123,8 +123,6 @@ fn fill(
     let (head, blksize) = (DATA_HEADER_LEN, usize::from(agreed.blksize));
     let count = usize::try_from(blocks.end - blocks.start).unwrap_or_default();
     let room = count * (head + blksize);
-    // The machine asks for a batch at most, and a batch has at most BATCH_LEN_MAX bytes, or is one.
-    debug_assert!(count == 1 || room <= BATCH_LEN_MAX, "{count} blocks of {blksize}");
     if batch.bytes.len() < room {
         // Once, for the largest batch there can be.
         let window = usize::from(agreed.windowsize.max(1)) * (head + blksize);
