@@ -364,6 +364,9 @@ fn suggest(demo: &Demo, report: &Report) {
         let _ = cli::say!("  {command}");
     }
     let file = format!("crates/{}/src/{}.rs", demo.chapter, demo.lesson.replace('-', "_"));
+    // A session of roles has no module of its own; the chapter's front page says what to read.
+    let front = format!("crates/{}/src/lib.rs", demo.chapter);
+    let file = if Path::new(&file).exists() { file } else { front };
     let _ = cli::say!("{bold}Read it{bold:#}: {file}");
     let _ = match &demo.next {
         Some(next) => cli::say!("{bold}Next{bold:#}: cargo xtask demo {}/{next}", demo.chapter),

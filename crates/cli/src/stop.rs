@@ -13,10 +13,16 @@
 //! timeout that it meets is not restarted (signal(7)): the server would report an error where it
 //! was asked to stop.
 //!
-//! Clients need none of this: the system's own way to end them on Ctrl-C is exit code 130.
+//! A server whose conversations are short lets them end first ([`Stop::server_that_finishes`]).
+//!
+//! Most clients need none of this: the system's own way to end them on Ctrl-C is exit code 130. One
+//! that must clean up says so ([`Stop::client`]), and ends with the same code.
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+#[cfg(unix)]
+use std::time::Instant;
 
 /// Stops a server on SIGINT or SIGTERM. See signal(7).
 ///
@@ -26,20 +32,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// ```
 #[derive(Clone, Default)]
 pub struct Stop {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
 }
 
 /// Names what the server is doing, until it is dropped.
 pub struct InHand {
-    state: Arc<Mutex<State>>,
+    shared: Arc<Shared>,
     id: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Something is no longer in hand.
+    finished: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     in_hand: Vec<(u64, String)>,
     next_id: u64,
+    stopping: bool,
     cleanup: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// How a program ends that was told to.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "nothing is waited for there"))]
+enum Manner {
+    /// After what is in hand, if that takes no longer than this; with 0.
+    Server(Duration),
+    /// At once, with 130 or 143, as if the signal had ended it.
+    Client,
 }
 
 impl Stop {
@@ -51,29 +75,60 @@ impl Stop {
     /// # Errors
     /// When the system does not let the signals be blocked.
     pub fn server() -> anyhow::Result<Self> {
+        Self::server_that_finishes(Duration::ZERO)
+    }
+
+    /// The same, but what is in hand may end first, for as long as `grace`. Begin nothing new once
+    /// it [`is_stopping`](Self::is_stopping).
+    ///
+    /// # Errors
+    /// When the system does not let the signals be blocked.
+    pub fn server_that_finishes(grace: Duration) -> anyhow::Result<Self> {
+        Self::watched(Manner::Server(grace))
+    }
+
+    /// For a client that must not go without its [`cleanup`](Self::cleanup): after that, SIGINT ends
+    /// it with 130 and SIGTERM with 143, as a shell reports a program that the signal itself ended.
+    ///
+    /// # Errors
+    /// When the system does not let the signals be blocked.
+    pub fn client() -> anyhow::Result<Self> {
+        Self::watched(Manner::Client)
+    }
+
+    /// Whether the program was told to end.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        lock(&self.shared.state).stopping
+    }
+
+    #[cfg_attr(not(unix), expect(clippy::unnecessary_wraps, reason = "there is nothing to block"))]
+    fn watched(manner: Manner) -> anyhow::Result<Self> {
         let stop = Self::default();
         #[cfg(unix)]
-        stop.clone().watch()?;
+        stop.clone().watch(manner)?;
+        #[cfg(not(unix))]
+        let _ = manner;
         Ok(stop)
     }
 
     /// Says what would be dropped if the server stopped now.
     #[must_use = "it counts only as long as it is held"]
     pub fn in_hand(&self, what: impl Display) -> InHand {
-        let mut state = lock(&self.state);
+        let mut state = lock(&self.shared.state);
         let id = state.next_id;
         state.next_id += 1;
         state.in_hand.push((id, what.to_string()));
-        InHand { state: Arc::clone(&self.state), id }
+        InHand { shared: Arc::clone(&self.shared), id }
     }
 
     /// What must be done before the process ends, whatever happens: remove a file, say.
     pub fn cleanup(&self, cleanup: impl FnOnce() + Send + 'static) {
-        lock(&self.state).cleanup = Some(Box::new(cleanup));
+        lock(&self.shared.state).cleanup = Some(Box::new(cleanup));
     }
 
     #[cfg(unix)]
-    fn watch(self) -> anyhow::Result<()> {
+    fn watch(self, manner: Manner) -> anyhow::Result<()> {
         use anyhow::Context;
         use nix::sys::signal::{SigSet, Signal};
 
@@ -83,7 +138,7 @@ impl Stop {
         signals.thread_block().context("cannot block SIGINT and SIGTERM")?;
         std::thread::spawn(move || {
             if let Ok(first) = signals.wait() {
-                std::thread::spawn(move || self.end(first.as_str()));
+                std::thread::spawn(move || self.end(first, manner));
             }
             // A second signal meets the system's default in this thread, and that ends the process
             // at once: without the cleanup and the flushing that the first end may hang in.
@@ -96,25 +151,53 @@ impl Stop {
     }
 
     #[cfg(unix)]
-    fn end(&self, signal: &str) -> ! {
-        let (in_hand, cleanup) = {
-            let mut state = lock(&self.state);
-            (std::mem::take(&mut state.in_hand), state.cleanup.take())
+    fn end(&self, signal: nix::sys::signal::Signal, manner: Manner) -> ! {
+        let mut state = lock(&self.shared.state);
+        state.stopping = true;
+        let code = match manner {
+            Manner::Server(grace) => {
+                crate::note!("stopped by {}", signal.as_str());
+                state = self.wait_for_the_end(state, grace);
+                0
+            }
+            // 128 and the signal's number.
+            Manner::Client => 128 + signal as i32,
         };
-        crate::note!("stopped by {signal}");
+        let (in_hand, cleanup) = (std::mem::take(&mut state.in_hand), state.cleanup.take());
+        drop(state);
         for (_, what) in in_hand {
             crate::note!("dropped: {what}");
         }
         if let Some(cleanup) = cleanup {
             cleanup();
         }
-        std::process::exit(0)
+        std::process::exit(code)
+    }
+
+    #[cfg(unix)]
+    fn wait_for_the_end<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        grace: Duration,
+    ) -> MutexGuard<'a, State> {
+        let until = Instant::now() + grace;
+        if !grace.is_zero() && !state.in_hand.is_empty() {
+            let count = crate::count(state.in_hand.len(), "conversation");
+            crate::note!("{count} may still finish; a second signal stops at once");
+        }
+        while !state.in_hand.is_empty() && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            let waited = self.shared.finished.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state
     }
 }
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        lock(&self.state).in_hand.retain(|(id, _)| *id != self.id);
+        lock(&self.shared.state).in_hand.retain(|(id, _)| *id != self.id);
+        self.shared.finished.notify_all();
     }
 }
 

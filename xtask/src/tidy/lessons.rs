@@ -7,6 +7,9 @@
 //! //! Role `server`: …         one end of a chapter that is one program (chapters 2 to 4)
 //! //! Tool `load`: …           has no demo of its own
 //! ```
+//!
+//! Where a chapter's programs are roles, a demo can be a session of these: it has a page of its name,
+//! and neither module nor subcommand.
 
 use std::collections::BTreeSet;
 
@@ -25,6 +28,7 @@ fn chapter_is_complete(tree: &Tree, chapter: &str) -> Vec<Violation> {
     let subcommands = tree.get(&main).map(subcommands).unwrap_or_default();
     let declared: Vec<&str> = lessons_by_module(tree, chapter);
     let demos = names_in(tree, &format!("{chapter}/demos/"), ".demo");
+    let has_roles = has_roles(tree, chapter);
     let mut violations = Vec::new();
     for lesson in declared.iter().chain(&demos).collect::<BTreeSet<_>>() {
         let missing = |path: &str, what: &str| Violation {
@@ -34,6 +38,12 @@ fn chapter_is_complete(tree: &Tree, chapter: &str) -> Vec<Violation> {
             what: format!("lesson `{lesson}` {what}"),
         };
         let module = format!("{chapter}/src/{}.rs", lesson.replace('-', "_"));
+        let is_session = has_roles && !declared.contains(lesson) && tree.get(&module).is_none();
+        if is_session {
+            violations
+                .extend(page(tree, chapter, lesson).map(|(path, what)| missing(&path, &what)));
+            continue;
+        }
         if !declared.contains(lesson) {
             let what = format!("has a demo and no module; open it with `//! Lesson `{lesson}`: …`");
             violations.push(missing(&module, &what));
@@ -123,6 +133,14 @@ fn lessons_by_module<'a>(tree: &'a Tree, chapter: &str) -> Vec<&'a str> {
         Some(name)
     })
     .collect()
+}
+
+/// Whether the chapter is a program whose ends are modules of their own.
+fn has_roles(tree: &Tree, chapter: &str) -> bool {
+    let sources = format!("{chapter}/src/");
+    tree.files
+        .iter()
+        .any(|file| file.path.starts_with(&sources) && file.text.starts_with("//! Role `"))
 }
 
 fn head_names(file: &File, kind: &str, name: &str) -> bool {
@@ -278,6 +296,17 @@ mod tests {
         let tool = ("crates/a/src/load.rs", "//! Tool `load`: asks a lot.\n");
         let wire = ("crates/a/src/wire.rs", "//! Packets.\n");
         check(lessons_are_complete, &[main, tool, wire, MODULE, DEMO, PAGE, BOOK], &[]);
+    }
+
+    #[test]
+    fn rule_3_wants_only_a_page_for_a_session_of_roles() {
+        let role = ("crates/a/src/server.rs", "//! Role `server`: it serves.\n");
+        check(lessons_are_complete, &[role, DEMO, PAGE, BOOK], &[]);
+        check(
+            lessons_are_complete,
+            &[role, DEMO, BOOK],
+            &["docs/en/src/a/time-sync.md:1: lesson `time-sync` has no page"],
+        );
     }
 
     #[test]
