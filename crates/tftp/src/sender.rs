@@ -262,7 +262,9 @@ impl Sender {
     pub fn unsent(&mut self, from: u64) {
         let from = from.max(self.base);
         if from < self.next {
-            self.sent.data -= self.next - from;
+            let count = self.next - from;
+            self.sent.data = self.sent.data.saturating_sub(count);
+            self.pace.unsent(count);
             self.next = from;
             // Whatever was to be measured may be among them.
             self.timing = None;
@@ -347,13 +349,11 @@ impl Sender {
     /// ACK base - 1 came: an echo, or the report that the window's first block is missing. Whether
     /// it was a report.
     fn maybe_report(&mut self, now: Instant) -> bool {
-        // ANCHOR: old-ack
         // Only the ACK for the block in flight moves a sender on. Answering an old one with another
         // DATA would double every later packet (RFC 1123, 4.2.3.1), so an old ACK is silence.
         if self.window == 1 {
             return false;
         }
-        // ANCHOR_END: old-ack
         // What was sent before the window moved here was answered within a round trip.
         let echo = self.timer.round_trip_max().is_none_or(|most| now <= self.advanced + most);
         if self.echoes > 0 && echo {
@@ -412,6 +412,8 @@ impl Sender {
         } else {
             self.probed = false;
             self.again(now, 0);
+            // The silence was a pause already.
+            self.pace.pause_until = None;
         }
         Ok(())
     }
@@ -475,6 +477,8 @@ impl Sender {
 struct Pace {
     window: u64,
     burst: u64,
+    /// No burst is shorter.
+    least: u64,
     /// What is left of this burst.
     left: u64,
     pause: Duration,
@@ -489,6 +493,12 @@ struct Pace {
 /// 208 KiB, and it counts its own overhead).
 const FIRST_BURST_BYTES: u64 = 128 << 10;
 
+/// No buffer is so small that it does not take so many blocks, when they are short …
+const LEAST_BURST: u64 = 4;
+
+/// … and have no more bytes than this together.
+const LEAST_BURST_BYTES: u64 = 8 << 10;
+
 const PAUSE_MIN: Duration = Duration::from_micros(200);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
 const WINDOWS_WANTED_MAX: u32 = 256;
@@ -500,6 +510,8 @@ impl Pace {
         Self {
             window,
             burst,
+            least: (LEAST_BURST_BYTES / u64::from(blksize.max(1)))
+                .clamp(1, LEAST_BURST.min(window)),
             left: burst,
             pause: PAUSE_MIN,
             pause_until: None,
@@ -528,6 +540,12 @@ impl Pace {
         }
     }
 
+    /// So many of what was just counted were not sent.
+    fn unsent(&mut self, count: u64) {
+        self.left = (self.left + count).min(self.burst);
+        self.pause_until = None;
+    }
+
     /// Nothing is on its way any more. A whole window without a loss lets the burst grow.
     fn window_arrived(&mut self, whole: bool) {
         self.left = self.burst;
@@ -545,13 +563,15 @@ impl Pace {
     }
 
     fn lost(&mut self, arrived: u64, now: Instant, round_trip: Option<Duration>) {
-        self.pause_until = None;
-        if self.burst <= 2 {
+        if self.burst > self.least.max(2) {
+            self.pause_until = None;
+        } else {
+            // What was lost is sent at once, unless that did not help the last time.
+            self.pause_until = (self.pause > PAUSE_MIN).then(|| now + self.pause);
             self.pause = (self.pause * 2).min(pause_max(round_trip));
-            self.pause_until = Some(now + self.pause);
         }
         if arrived < self.burst {
-            self.burst = ((self.burst + 3 * arrived) / 4).max(1);
+            self.burst = ((self.burst + 3 * arrived) / 4).max(self.least);
             self.wanted = (self.wanted * 2).min(WINDOWS_WANTED_MAX);
         } else {
             self.burst = (self.burst + (arrived - self.burst) / 4).min(self.window);

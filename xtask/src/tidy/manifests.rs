@@ -117,8 +117,12 @@ pub(super) fn dependencies_say_what_they_are_for(tree: &Tree) -> Vec<Violation> 
     violations
 }
 
+/// The workspace's manifests. Fuzz targets are workspaces of their own, as they build on nightly only:
+/// they belong to the crate they lie in, and can inherit nothing.
 fn manifests(tree: &Tree) -> impl Iterator<Item = &File> {
-    tree.files.iter().filter(|file| last_part(&file.path) == "Cargo.toml")
+    tree.files.iter().filter(|file| {
+        last_part(&file.path) == "Cargo.toml" && !file.path.ends_with("/fuzz/Cargo.toml")
+    })
 }
 
 fn last_part(path: &str) -> &str {
@@ -191,6 +195,13 @@ mod tests {
                 "crates/a/src/x.rs:3: `b_c::Lines` is no module of that chapter",
             ],
         );
+    }
+
+    #[test]
+    fn rules_6_and_8_let_fuzz_targets_be() {
+        let fuzz = ("crates/a/fuzz/Cargo.toml", "[dependencies]\na = { path = \"..\" }\n");
+        check(chapters_keep_apart, &[DEMO_A, fuzz], &[]);
+        check(dependencies_say_what_they_are_for, &[DEMO_A, fuzz], &[]);
     }
 
     #[test]

@@ -1,1 +1,331 @@
-//! What `receiver` does.
+//! The receiver, as conversations: what comes in at which millisecond, what is written, and what
+//! goes out.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::options::Agreed;
+use crate::transfer::Patience;
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn every_block_is_written_and_acknowledged() {
+    // S-36, C-05.
+    let script = [(10, "data 1"), (20, "data 2"), (30, "last 3"), (31, "commit")];
+    let want = "0 ACK 0\n10 wrote 1\n10 ACK 1\n20 wrote 2\n20 ACK 2\n30 wrote 3\n31 ACK 3";
+    check(1, Start::Ack, &script, want);
+    let silent = want.replace("0 ACK 0\n10", "10");
+    check(1, Start::Silence, &script, &silent);
+}
+
+#[test]
+fn the_last_ack_waits_until_the_bytes_are_committed() {
+    // S-44b: meanwhile the sender repeats its last block, and hears nothing.
+    let script =
+        [(10, "last 1"), (40, "last 1"), (100, "last 1"), (5000, "tick"), (6000, "commit")];
+    check(1, Start::Ack, &script, "0 ACK 0\n10 wrote 1\n6000 ACK 1");
+}
+
+#[test]
+fn a_repeated_last_block_is_acknowledged_again_until_the_sender_is_silent_for_long() {
+    // S-39, C-10: the clock of the dallying begins anew with each.
+    let script = [
+        (10, "last 1"),
+        (11, "commit"),
+        (4000, "last 1"),
+        (8999, "tick"),
+        (9000, "tick"),
+        (9001, "last 1"),
+    ];
+    let want = "0 ACK 0\n10 wrote 1\n11 ACK 1\n4000 ACK 1\n9000 done";
+    check(1, Start::Ack, &script, want);
+}
+
+#[test]
+fn a_block_that_comes_twice_is_written_once_and_acknowledged_twice() {
+    // S-37, S-38: also one from before.
+    let script = [
+        (10, "data 1"),
+        (11, "data 1"),
+        (20, "data 2"),
+        (21, "data 1"),
+        (22, "data 4"),
+        (30, "last 3"),
+        (31, "commit"),
+    ];
+    let want = "0 ACK 0\n10 wrote 1\n10 ACK 1\n11 ACK 1\n20 wrote 2\n20 ACK 2\n21 ACK 2\n30 wrote 3\n31 ACK 3";
+    check(1, Start::Ack, &script, want);
+}
+
+#[test]
+fn an_oack_stands_until_the_first_block_comes() {
+    // S-16, S-57: the request again means that it got lost.
+    let script = [(5, "request"), (10, "data 1"), (15, "request"), (20, "last 2"), (21, "commit")];
+    let want = "0 OACK\n5 OACK\n10 wrote 1\n10 ACK 1\n20 wrote 2\n21 ACK 2";
+    check(1, Start::Oack, &script, want);
+}
+
+#[test]
+fn a_client_answers_an_oack_again_until_a_block_comes() {
+    // C-08.
+    let script = [(5, "oack"), (10, "data 1"), (15, "oack"), (20, "last 2"), (21, "commit")];
+    let want = "0 ACK 0\n5 ACK 0\n10 wrote 1\n10 ACK 1\n20 wrote 2\n21 ACK 2";
+    check(1, Start::Ack, &script, want);
+}
+
+#[test]
+fn a_window_is_acknowledged_at_its_end() {
+    // W-01, W-02, S-41: the file may end anywhere in it, and with an empty block.
+    let script = [
+        (1, "data 1"),
+        (2, "data 2"),
+        (3, "data 3"),
+        (4, "data 4"),
+        (5, "data 5"),
+        (6, "empty 6"),
+        (7, "commit"),
+    ];
+    let want = "0 ACK 0\n1 wrote 1\n2 wrote 2\n3 wrote 3\n4 wrote 4\n4 ACK 4\n5 wrote 5\n6 wrote 6\n7 ACK 6";
+    check(4, Start::Ack, &script, want);
+}
+
+#[test]
+fn a_gap_is_reported_once() {
+    // W-07, W-03: block 2 is lost; 3 and 4 are strays. Then the sender begins anew.
+    let script = [
+        (1, "data 1"),
+        (3, "data 3"),
+        (3, "data 4"),
+        (10, "data 2"),
+        (11, "data 3"),
+        (12, "data 4"),
+        (13, "data 5"),
+    ];
+    let want =
+        "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n11 wrote 3\n12 wrote 4\n13 wrote 5\n13 ACK 5";
+    check(4, Start::Ack, &script, want);
+}
+
+#[test]
+fn a_report_that_got_lost_is_repeated() {
+    // The sender probes with a block that came before: it has not heard.
+    let script = [(1, "data 1"), (3, "data 4"), (33, "data 4"), (40, "data 2")];
+    check(4, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n33 ACK 1\n40 wrote 2");
+    // Or it goes on and on: long after a round trip, and after some more strays.
+    let script = [
+        (1, "data 1"),
+        (3, "data 3"),
+        (20, "data 4"),
+        (21, "data 5"),
+        (22, "data 6"),
+        (23, "data 7"),
+        (24, "data 8"),
+    ];
+    check(16, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n23 ACK 1");
+    // Or nobody says anything.
+    let script = [(1, "data 1"), (3, "data 3"), (302, "tick"), (303, "tick")];
+    check(4, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n303 ACK 1");
+}
+
+#[test]
+fn the_end_of_a_window_again_means_that_its_ack_got_lost() {
+    // W-06; blocks from within it say nothing.
+    let script = [
+        (1, "data 1"),
+        (2, "data 2"),
+        (30, "data 1"),
+        (31, "data 2"),
+        (32, "data 2"),
+        (40, "data 3"),
+    ];
+    let want = "0 ACK 0\n1 wrote 1\n2 wrote 2\n2 ACK 2\n31 ACK 2\n32 ACK 2\n40 wrote 3";
+    check(2, Start::Ack, &script, want);
+}
+
+#[test]
+fn a_window_that_does_not_come_whole_is_acknowledged_by_the_clock() {
+    // W-05.
+    let script = [(1, "data 1"), (2, "data 2"), (301, "tick"), (302, "tick"), (310, "data 3")];
+    let want = "0 ACK 0\n1 wrote 1\n2 wrote 2\n302 ACK 2\n310 wrote 3";
+    check(4, Start::Ack, &script, want);
+}
+
+#[test]
+fn blocks_beyond_the_window_are_ignored() {
+    let script = [(1, "data 6"), (2, "data 40000"), (3, "data 1")];
+    check(4, Start::Ack, &script, "0 ACK 0\n3 wrote 1");
+}
+
+#[test]
+fn a_block_longer_than_agreed_is_an_error() {
+    // S-40, C-12.
+    let script = [(1, "data 1"), (2, "long 2")];
+    let want = "0 ACK 0\n1 wrote 1\n1 ACK 1\n2 block 2 has 513 bytes, 512 were agreed";
+    check(1, Start::Ack, &script, want);
+    let error = TransferError::BlockTooLong { block: 2, got: 513, blksize: 512 };
+    assert_eq!(error.answer(), Some(crate::wire::ErrorCode::ILLEGAL));
+}
+
+#[test]
+fn an_error_ends_it_at_once_and_other_packets_do_nothing() {
+    // S-28, C-12.
+    let script = [(1, "short"), (2, "ack 1"), (3, "opcode 9"), (4, "error 3"), (5, "data 1")];
+    let want = "0 ACK 0\n4 the peer ended the transfer with ERROR 3, disk full";
+    check(1, Start::Ack, &script, want);
+    // Once the file is committed it does not matter.
+    let script = [(1, "last 1"), (2, "commit"), (3, "error 0"), (5002, "tick")];
+    check(1, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n2 ACK 1\n5002 done");
+}
+
+#[test]
+fn silence_is_answered_by_the_same_ack_with_growing_waits_until_the_budget_is_spent() {
+    // C-11.
+    let script: Vec<(u64, &str)> = (1..=23)
+        .flat_map(|second| [(second * 1000 - 1, "tick"), (second * 1000, "tick")])
+        .collect();
+    let sends: Vec<String> =
+        [0, 1, 3, 7, 11, 15, 19].iter().map(|second| format!("{} ACK 0", second * 1000)).collect();
+    let want = format!(
+        "{}\n23000 nothing came from the peer for block 1, tried 7 times",
+        sends.join("\n")
+    );
+    check(1, Start::Ack, &script, &want);
+}
+
+#[test]
+fn a_peer_that_chatters_does_not_stop_the_clock() {
+    let mut script = vec![(10, "data 1")];
+    script.extend((11..60_000).step_by(7).map(|at| (at, "opcode 9")));
+    let got = talk(&Terms::default(), Start::Ack, &script);
+    assert!(got.contains("nothing came from the peer for block 2"), "{got}");
+    // A repeated block is worth an ACK, but gains nothing.
+    let mut script = vec![(10, "data 1")];
+    script.extend((11..60_000).step_by(7).map(|at| (at, "data 1")));
+    let patience = Patience { whole: 30_000 * MS, ..Patience::default() };
+    let got = talk(&Terms { patience, ..Terms::default() }, Start::Ack, &script);
+    assert!(got.ends_with("the transfer took longer than 30 s"), "{}", &got[got.len() - 80..]);
+}
+
+#[test]
+fn an_agreed_timeout_is_obeyed() {
+    // S-63.
+    let agreed = Agreed { timeout: Some(3), ..Agreed::default() };
+    let terms = Terms { agreed, ..Terms::default() };
+    let got = talk(&terms, Start::Oack, &[(2999, "tick"), (3000, "tick")]);
+    assert_eq!(got, "0 OACK\n3000 OACK");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever comes, at whatever time: no panic, blocks in order, and no more ACKs than datagrams
+    /// and ticks of the clock.
+    #[test]
+    fn no_datagrams_break_it_or_make_it_flood(
+        windowsize in 1..9_u16,
+        script in prop::collection::vec((0..400_u64, 0..12_u16, prop::collection::vec(any::<u8>(), 0..6), any::<bool>()), 0..120),
+    ) {
+        let start = Instant::now();
+        let agreed = Agreed { windowsize, blksize: 8, ..Agreed::default() };
+        let mut receiver = Receiver::new(start, &Terms { agreed, ..Terms::default() }, Start::Oack);
+        let (mut now, mut came, mut next) = (start, 1, 1);
+        for (wait, block, junk, whole) in script {
+            now += Duration::from_millis(wait);
+            while receiver.poll_transmit(now).is_some() {}
+            came += 1;
+            let near = (u16::try_from(next).unwrap() + block).saturating_sub(4);
+            let data = [&[0, 3][..], &near.to_be_bytes(), &[7; 8][usize::from(!whole)..]].concat();
+            let datagram = if junk.len() < 4 { data } else { junk };
+            match receiver.handle_datagram(now, &datagram) {
+                Err(_) => break,
+                Ok(None) => {}
+                Ok(Some(block)) => {
+                    prop_assert_eq!(block.number, next);
+                    prop_assert!(block.payload.len() <= 8);
+                    next += 1;
+                    if block.is_last {
+                        receiver.committed(now);
+                    }
+                }
+            }
+            if receiver.handle_timeout(now).is_err() {
+                break;
+            }
+        }
+        let received = receiver.received();
+        prop_assert!(received.acks <= came + received.timeouts, "{:?}", received);
+        prop_assert_eq!(received.blocks, next - 1);
+    }
+}
+
+#[track_caller]
+fn check(windowsize: u16, start: Start, script: &[(u64, &str)], want: &str) {
+    let agreed = Agreed { windowsize, ..Agreed::default() };
+    let got = talk(&Terms { agreed, ..Terms::default() }, start, script);
+    assert!(got == want, "expected\n{want}\n\ngot\n{got}");
+}
+
+/// Plays a script: `data 1` (512 bytes), `last 2` (5 bytes), `commit`, `tick` … at its millisecond.
+/// What is written, and what goes out, is a line with the millisecond.
+fn talk(terms: &Terms, starts: Start, script: &[(u64, &str)]) -> String {
+    let start = Instant::now();
+    let mut receiver = Receiver::new(start, terms, starts);
+    let mut lines = Vec::new();
+    transmit(&mut receiver, start, 0, &mut lines);
+    for (at, event) in script {
+        let now = start + Duration::from_millis(*at);
+        let bytes = datagram(event);
+        match *event {
+            "commit" => receiver.committed(now),
+            "request" => receiver.handle_repeated_request(),
+            _ => {}
+        }
+        let came = bytes.as_deref().map_or(Ok(None), |bytes| receiver.handle_datagram(now, bytes));
+        let wrote = came.and_then(|block| receiver.handle_timeout(now).map(|()| block));
+        match wrote {
+            Ok(None) => {}
+            Ok(Some(block)) => lines.push(format!("{at} wrote {}", block.number)),
+            Err(error) => {
+                lines.push(format!("{at} {error}"));
+                assert_eq!((receiver.poll_timeout(), receiver.is_committed()), (None, false));
+                break;
+            }
+        }
+        transmit(&mut receiver, now, *at, &mut lines);
+        if receiver.poll_timeout().is_none() {
+            assert!(receiver.is_committed());
+            lines.push(format!("{at} done"));
+            break;
+        }
+    }
+    lines.join("\n")
+}
+
+fn transmit(receiver: &mut Receiver, now: Instant, at: u64, lines: &mut Vec<String>) {
+    while let Some(what) = receiver.poll_transmit(now) {
+        lines.push(match what {
+            Transmit::Oack => format!("{at} OACK"),
+            Transmit::Ack(number) => format!("{at} ACK {number}"),
+        });
+    }
+}
+
+fn datagram(event: &str) -> Option<Vec<u8>> {
+    let (what, number) = event.split_once(' ').unwrap_or((event, "0"));
+    let [high, low] = number.parse::<u16>().unwrap().to_be_bytes();
+    let data = |len| [&[0, 3, high, low][..], &vec![7; len]].concat();
+    Some(match what {
+        "tick" | "commit" | "request" => return None,
+        "data" => data(512),
+        "last" => data(5),
+        "empty" => data(0),
+        "long" => data(513),
+        "short" => vec![0, 3, 0],
+        "ack" => vec![0, 4, high, low],
+        "error" => vec![0, 5, high, low, b'n', b'o', 0],
+        "oack" => b"\0\x06blksize\x00512\0".to_vec(),
+        "opcode" => vec![high, low],
+        what => panic!("no event is called {what}"),
+    })
+}

@@ -1,1 +1,346 @@
-//! What `sender` does.
+//! The sender, as conversations: what comes in at which millisecond, and what goes out.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::options::Agreed;
+use crate::transfer::Patience;
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn one_block_for_each_ack() {
+    // S-01, S-21.
+    let script = [(10, "ack 1"), (20, "ack 2"), (30, "ack 3")];
+    check(1, 3, Start::Data, &script, "0 DATA 1\n10 DATA 2\n20 DATA 3\n30 done");
+}
+
+#[test]
+fn a_file_of_one_empty_block_is_one_data() {
+    // S-19.
+    check(1, 1, Start::Data, &[(10, "ack 1")], "0 DATA 1\n10 done");
+}
+
+#[test]
+fn an_old_ack_is_silence() {
+    // S-22, S-23, C-09: twice the same, one from long ago, one from the future, and one that is not
+    // all there.
+    let script = [
+        (10, "ack 1"),
+        (11, "ack 1"),
+        (12, "ack 1"),
+        (20, "ack 2"),
+        (21, "ack 0"),
+        (22, "ack 1"),
+        (23, "ack 8"),
+        (24, "short"),
+        (30, "ack 3"),
+        (31, "ack 3"),
+        (40, "ack 4"),
+    ];
+    let want = "0 DATA 1\n10 DATA 2\n20 DATA 3\n30 DATA 4\n40 done";
+    check(1, 4, Start::Data, &script, want);
+}
+
+#[test]
+fn two_late_acks_do_not_double_the_rest() {
+    // S-25, the Sorcerer's Apprentice: block 1 was repeated, and both copies are acknowledged.
+    let script = [
+        (1000, "tick"),
+        (1010, "ack 1"),
+        (1011, "ack 1"),
+        (1020, "ack 2"),
+        (1021, "ack 2"),
+        (1030, "ack 3"),
+    ];
+    let want = "0 DATA 1\n1000 DATA 1\n1010 DATA 2\n1020 DATA 3\n1030 done";
+    check(1, 3, Start::Data, &script, want);
+}
+
+#[test]
+fn silence_is_answered_by_the_same_block_with_growing_waits_until_the_budget_is_spent() {
+    // S-24, S-31, S-68, W-06: just before each time nothing happens.
+    let script = [
+        (999, "tick"),
+        (1000, "tick"),
+        (2999, "tick"),
+        (3000, "tick"),
+        (6999, "tick"),
+        (7000, "tick"),
+        (10_999, "tick"),
+        (11_000, "tick"),
+        (15_000, "tick"),
+        (19_000, "tick"),
+        (22_999, "tick"),
+        (23_000, "tick"),
+    ];
+    let times = ["0", "1000", "3000", "7000", "11000", "15000", "19000"];
+    let sends: Vec<String> = times.iter().map(|time| format!("{time} DATA 1")).collect();
+    let want = format!(
+        "{}\n23000 nothing came from the peer for block 1, tried 7 times",
+        sends.join("\n")
+    );
+    check(1, 3, Start::Data, &script, &want);
+    let oacks = want.replace("DATA 1", "OACK");
+    // S-53: so is an OACK, and nothing else goes out before ACK 0.
+    check(4, 3, Start::Oack, &script, &oacks);
+}
+
+#[test]
+fn a_timeout_that_was_agreed_is_obeyed() {
+    // S-63.
+    let terms = |seconds| Terms {
+        agreed: Agreed { timeout: Some(seconds), ..Agreed::default() },
+        ..Terms::default()
+    };
+    let script = [(2999, "tick"), (3000, "tick"), (3010, "ack 1")];
+    check_with(&terms(3), 1, Start::Data, &script, "0 DATA 1\n3000 DATA 1\n3010 done");
+    let script = [(254_999, "tick"), (255_000, "tick"), (255_001, "ack 1")];
+    check_with(&terms(255), 1, Start::Data, &script, "0 DATA 1\n255000 DATA 1\n255001 done");
+}
+
+#[test]
+fn after_an_oack_only_ack_0_lets_the_blocks_go() {
+    // S-52, S-54, S-55.
+    let script = [(5, "ack 1"), (10, "ack 0"), (11, "ack 0"), (20, "ack 1"), (30, "ack 2")];
+    check(1, 2, Start::Oack, &script, "0 OACK\n10 DATA 1\n20 DATA 2\n30 done");
+    // With a window ACK 0 again could report a loss, but not so early.
+    let script = [(10, "ack 0"), (11, "ack 0"), (20, "ack 2")];
+    check(2, 2, Start::Oack, &script, "0 OACK\n10 DATA 1 2\n20 done");
+}
+
+#[test]
+fn an_error_ends_it_at_once_and_other_packets_do_nothing() {
+    // S-28, S-29, S-56.
+    let ended = "the peer ended the transfer with ERROR 8, options not acceptable";
+    check(1, 2, Start::Oack, &[(10, "error 8"), (2000, "tick")], &format!("0 OACK\n10 {ended}"));
+    let script = [(1, "request"), (2, "data"), (3, "oack"), (4, "opcode 9"), (10, "error 8")];
+    check(1, 2, Start::Data, &script, &format!("0 DATA 1\n10 {ended}"));
+}
+
+#[test]
+fn a_window_goes_out_whole_and_waits_for_its_ack() {
+    // W-01, W-02.
+    let script = [(10, "ack 4"), (20, "ack 8"), (30, "ack 10")];
+    check(4, 10, Start::Data, &script, "0 DATA 1 2 3 4\n10 DATA 5 6 7 8\n20 DATA 9 10\n30 done");
+    // W-11: the empty block that ends a file of whole blocks opens a window of its own.
+    let script = [(10, "ack 4"), (20, "ack 5")];
+    check(4, 5, Start::Data, &script, "0 DATA 1 2 3 4\n10 DATA 5\n20 done");
+    // S-65: a window of 1 is no window.
+    check(1, 2, Start::Data, &[(10, "ack 1"), (20, "ack 2")], "0 DATA 1\n10 DATA 2\n20 done");
+}
+
+#[test]
+fn a_reported_loss_starts_the_window_behind_what_arrived() {
+    // W-03, the example of RFC 7440 §4: block 2 of 4 is lost.
+    let script = [(10, "ack 1"), (20, "ack 5"), (30, "ack 6")];
+    check(4, 6, Start::Data, &script, "0 DATA 1 2 3 4\n10 DATA 2 3 4 5\n20 DATA 6\n30 done");
+}
+
+#[test]
+fn a_lost_first_block_is_sent_again_once_for_each_report() {
+    // W-04: ACK 4 ends the first window. The next one is the report that block 5 is missing; but
+    // what comes within less than a round trip of the sending of block 5 cannot know that.
+    let script =
+        [(10, "ack 4"), (15, "ack 4"), (20, "ack 4"), (21, "ack 4"), (22, "ack 4"), (30, "ack 8")];
+    let want = "0 DATA 1 2 3 4\n10 DATA 5 6 7 8\n20 DATA 5 6 7 8\n30 done";
+    check(4, 8, Start::Data, &script, want);
+}
+
+#[test]
+fn an_ack_for_each_copy_of_a_window_is_no_report() {
+    // W-04, W-06: ACK 4 got lost, the last block was repeated, and both ACKs come after all. If the
+    // second were taken for a report, every window would go out twice from here on.
+    let script =
+        [(10, "ack 4"), (40, "tick"), (45, "ack 8"), (50, "ack 8"), (55, "ack 12"), (60, "ack 12")];
+    let want = "0 DATA 1 2 3 4\n10 DATA 5 6 7 8\n40 DATA 8\n45 DATA 9 10 11 12\n55 DATA 13\n";
+    check(4, 13, Start::Data, &script, want.trim_end());
+}
+
+#[test]
+fn a_silent_receiver_is_probed_with_the_last_block_and_then_sent_the_window() {
+    // W-05: first what makes it speak, then all it may lack.
+    let script = [(1000, "tick"), (3000, "tick"), (3010, "ack 4")];
+    let want = "0 DATA 1 2 3 4\n1000 DATA 4\n3000 DATA 1 2 3 4\n3010 done";
+    check(4, 4, Start::Data, &script, want);
+}
+
+#[test]
+fn acks_outside_the_window_are_ignored() {
+    // W-09.
+    let script = [(10, "ack 4"), (20, "ack 2"), (21, "ack 9"), (22, "ack 30000"), (30, "ack 8")];
+    check(4, 8, Start::Data, &script, "0 DATA 1 2 3 4\n10 DATA 5 6 7 8\n30 done");
+}
+
+#[test]
+fn a_peer_that_chatters_does_not_stop_the_clock() {
+    let mut script = vec![(10, "ack 1")];
+    script.extend((11..60_000).step_by(7).map(|at| (at, "ack 1")));
+    let got = talk(&Terms::default(), 2, Start::Data, &script);
+    assert!(got.contains("nothing came from the peer for block 2"), "{got}");
+}
+
+#[test]
+fn a_transfer_has_a_deadline_whatever_is_gained() {
+    let patience = Patience { whole: 100 * MS, ..Patience::default() };
+    let terms = Terms { patience, ..Terms::default() };
+    let script = [(40, "ack 1"), (80, "ack 2"), (99, "tick"), (100, "tick")];
+    let want = "0 DATA 1\n40 DATA 2\n80 DATA 3\n100 the transfer took longer than 0 s";
+    check_with(&terms, 9, Start::Data, &script, want);
+}
+
+#[test]
+fn blocks_that_the_driver_could_not_send_are_asked_for_again() {
+    let now = Instant::now();
+    let terms = with_window(8);
+    let mut sender = Sender::new(now, &terms, Start::Data);
+    assert_eq!(sender.poll_transmit(now, 5), Some(Transmit::Data(1..6)));
+    sender.unsent(4);
+    assert_eq!(sender.poll_transmit(now, 64), Some(Transmit::Data(4..9)));
+    assert_eq!((sender.poll_transmit(now, 64), sender.sent().data), (None, 8));
+}
+
+#[test]
+fn the_end_of_the_file_may_be_found_while_it_is_read() {
+    // S-34: the driver was asked for eight blocks, and the third is short.
+    let now = Instant::now();
+    let mut sender = Sender::new(now, &with_window(8), Start::Data);
+    assert_eq!(sender.poll_transmit(now, 64), Some(Transmit::Data(1..9)));
+    sender.ends_at(3);
+    assert_eq!((sender.poll_transmit(now, 64), sender.sent().data), (None, 3));
+    sender.handle_datagram(now, b"\0\x04\0\x03").unwrap();
+    assert!(sender.is_done());
+    assert_eq!(sender.poll_timeout(), None);
+}
+
+#[test]
+fn a_small_buffer_at_the_receiver_makes_short_bursts_with_pauses() {
+    // 16 blocks of 65464 bytes, of which the receiver's buffer takes two at a time.
+    let agreed = Agreed { blksize: 65_464, windowsize: 16, ..Agreed::default() };
+    let now = Instant::now();
+    let mut sender = Sender::new(now, &Terms { agreed, ..Terms::default() }, Start::Data);
+    assert_eq!(sender.poll_transmit(now, 64), Some(Transmit::Data(1..3)));
+    assert_eq!(sender.poll_transmit(now, 64), None);
+    let pause = sender.poll_timeout().unwrap();
+    assert!(pause > now && pause <= now + MS);
+    assert_eq!(sender.poll_transmit(pause, 64), Some(Transmit::Data(3..5)));
+}
+
+#[test]
+fn no_ack_is_for_a_block_before_the_file_over_4_gib() {
+    // Block numbers have 64 bits inside: with 512 bytes each this is beyond 4 GiB.
+    let now = Instant::now();
+    let mut sender = Sender::new(now, &with_window(1000), Start::Data);
+    let (blocks, mut sent) = ((5 << 30) / 512_u64, 0);
+    sender.ends_at(blocks + 1);
+    while !sender.is_done() {
+        while let Some(Transmit::Data(range)) = sender.poll_transmit(now, 1000) {
+            sent = range.end - 1;
+        }
+        let ack = [0, 4, u8::try_from(sent >> 8 & 255).unwrap(), u8::try_from(sent & 255).unwrap()];
+        sender.handle_datagram(now, &ack).unwrap();
+    }
+    assert_eq!((sent, sender.sent().data), (blocks + 1, blocks + 1));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Whatever comes, at whatever time: no panic, and no more DATA than the clock, the reports and
+    /// the ACKs that moved the window account for.
+    #[test]
+    fn no_datagrams_break_it_or_make_it_flood(
+        windowsize in 1..9_u16,
+        oack in any::<bool>(),
+        script in prop::collection::vec((0..400_u64, 0..12_u16, prop::collection::vec(any::<u8>(), 0..6)), 0..120),
+    ) {
+        let start = Instant::now();
+        let starts = if oack { Start::Oack } else { Start::Data };
+        let mut sender = Sender::new(start, &with_window(windowsize), starts);
+        sender.ends_at(40);
+        let mut now = start;
+        for (wait, ack, junk) in script {
+            now += Duration::from_millis(wait);
+            while sender.poll_transmit(now, 64).is_some() {}
+            // Mostly ACKs of about the right number, else anything at all.
+            let near = (u16::try_from(sender.base()).unwrap() + ack).saturating_sub(4);
+            let ack = [&[0, 4][..], &near.to_be_bytes()].concat();
+            let datagram = if junk.len() < 4 { ack } else { junk };
+            if sender.handle_datagram(now, &datagram).is_err() || sender.handle_timeout(now).is_err() {
+                break;
+            }
+        }
+        let sent = sender.sent();
+        let window = u64::from(windowsize);
+        prop_assert!(sent.repeated <= (sent.reports + sent.timeouts) * window, "{:?}", sent);
+        prop_assert!(sent.data - sent.repeated <= 40);
+    }
+}
+
+#[track_caller]
+fn check(window: u16, blocks: u64, start: Start, script: &[(u64, &str)], want: &str) {
+    check_with(&with_window(window), blocks, start, script, want);
+}
+
+#[track_caller]
+fn check_with(terms: &Terms, blocks: u64, start: Start, script: &[(u64, &str)], want: &str) {
+    let got = talk(terms, blocks, start, script);
+    assert!(got == want, "expected\n{want}\n\ngot\n{got}");
+}
+
+fn with_window(windowsize: u16) -> Terms {
+    Terms { agreed: Agreed { windowsize, ..Agreed::default() }, ..Terms::default() }
+}
+
+/// Plays a script: `ack 3`, `error 8`, `tick` … at its millisecond. What goes out is a line with the
+/// millisecond.
+fn talk(terms: &Terms, blocks: u64, starts: Start, script: &[(u64, &str)]) -> String {
+    let start = Instant::now();
+    let mut sender = Sender::new(start, terms, starts);
+    sender.ends_at(blocks);
+    let mut lines = Vec::new();
+    transmit(&mut sender, start, 0, &mut lines);
+    for (at, event) in script {
+        let now = start + Duration::from_millis(*at);
+        let came = datagram(event).map(|bytes| sender.handle_datagram(now, &bytes));
+        let ended = came.unwrap_or(Ok(())).and_then(|()| sender.handle_timeout(now));
+        if let Err(error) = ended {
+            lines.push(format!("{at} {error}"));
+            assert_eq!((sender.poll_transmit(now, 64), sender.poll_timeout()), (None, None));
+            break;
+        }
+        transmit(&mut sender, now, *at, &mut lines);
+        if sender.is_done() {
+            lines.push(format!("{at} done"));
+            break;
+        }
+    }
+    lines.join("\n")
+}
+
+fn transmit(sender: &mut Sender, now: Instant, at: u64, lines: &mut Vec<String>) {
+    while let Some(what) = sender.poll_transmit(now, 64) {
+        lines.push(match what {
+            Transmit::Oack => format!("{at} OACK"),
+            Transmit::Data(range) => {
+                range.fold(format!("{at} DATA"), |line, block| format!("{line} {block}"))
+            }
+        });
+    }
+}
+
+fn datagram(event: &str) -> Option<Vec<u8>> {
+    let (what, number) = event.split_once(' ').unwrap_or((event, "0"));
+    let [high, low] = number.parse::<u16>().unwrap().to_be_bytes();
+    Some(match what {
+        "tick" => return None,
+        "ack" => vec![0, 4, high, low],
+        "error" => vec![0, 5, high, low, b'n', b'o', 0],
+        "opcode" => vec![high, low],
+        "short" => vec![0, 4, 0],
+        "data" => b"\0\x03\0\x01hi".to_vec(),
+        "oack" => b"\0\x06blksize\x008\0".to_vec(),
+        "request" => b"\0\x01a\0octet\0".to_vec(),
+        what => panic!("no event is called {what}"),
+    })
+}

@@ -116,7 +116,7 @@ fn blocks_of(file: &[u8], mode: Mode, blksize: usize) -> Vec<Vec<u8>> {
         bytes.truncate(progress.written);
     }
     let mut blocks: Vec<Vec<u8>> = bytes.chunks(blksize).map(<[u8]>::to_vec).collect();
-    if bytes.len() % blksize == 0 {
+    if bytes.len().is_multiple_of(blksize) {
         blocks.push(Vec::new());
     }
     blocks
