@@ -181,6 +181,9 @@ impl Port {
         if events.is_empty() {
             return Ok(Heard::Nothing);
         }
+        // First, as otherwise the report would come in the place of a datagram: the last ACK of a
+        // peer that has gone, say.
+        let mut refused = events.contains(PollFlags::ERR) && self.pending_errors()?;
         if events.contains(PollFlags::IN) {
             self.count();
             match slots.fill(&self.socket, &self.state) {
@@ -188,19 +191,14 @@ impl Port {
                     slots.each(count, on);
                     return Ok(Heard::Datagrams);
                 }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock
-                    | io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::ConnectionReset => {}
-                    _ if self.pending_errors()? => return Ok(Heard::Unreachable),
-                    // Whatever the network said about an earlier datagram is not this one's fault.
-                    _ if is_of_the_network(&error) => {}
-                    _ => return Err(error),
-                },
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // What the network said meanwhile about an earlier datagram.
+                Err(error) if is_of_the_network(&error) => refused |= self.pending_errors()?,
+                Err(error) => return Err(error),
             }
         }
         // Datagrams that are meant for nobody are no reason to wait any longer than told.
-        Ok(if self.pending_errors()? { Heard::Unreachable } else { Heard::Datagrams })
+        Ok(if refused { Heard::Unreachable } else { Heard::Datagrams })
     }
 
     /// Takes what ICMP has reported, and says whether it was that nobody listens.
@@ -367,6 +365,56 @@ fn is_no_buffer(_error: &io::Error) -> bool {
 fn is_of_the_network(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
 
-    matches!(error.kind(), Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown)
-        || quinn_udp::is_msg_size_err(error)
+    matches!(
+        error.kind(),
+        Kind::ConnectionRefused
+            | Kind::ConnectionReset
+            | Kind::HostUnreachable
+            | Kind::NetworkUnreachable
+            | Kind::NetworkDown
+    ) || quinn_udp::is_msg_size_err(error)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_said_before_it_went_is_heard_before_that_it_has_gone() {
+        // S-32: the last ACK and the report that nobody listens any more wait side by side.
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let port = Port::bind(any).unwrap();
+        let peer = UdpSocket::bind(any).unwrap();
+        let gone = peer.local_addr().unwrap();
+        peer.send_to(b"last words", port.local_addr().unwrap()).unwrap();
+        drop(peer);
+        port.send(gone, None, b"anybody?", 8).unwrap();
+        let mut slots = Slots::new(1, 100);
+        let mut heard = Vec::new();
+        let until = Instant::now() + Duration::from_secs(60);
+        let got = port.receive(until, &mut slots, &mut |_, bytes| heard = bytes.to_vec());
+        assert_eq!((got.unwrap(), heard.as_slice()), (Heard::Datagrams, &b"last words"[..]));
+        port.send(gone, None, b"anybody?", 8).unwrap();
+        let got = port.receive(until, &mut slots, &mut |_, _| ());
+        assert_eq!(got.unwrap(), Heard::Unreachable);
+    }
+
+    #[test]
+    fn what_is_cut_by_the_system_is_what_was_meant() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (from, to) = (Port::bind(any).unwrap(), UdpSocket::bind(any).unwrap());
+        let bytes: Vec<u8> = (0..=255).cycle().take(2500).collect();
+        from.send(to.local_addr().unwrap(), None, &bytes, 1000).unwrap();
+        let mut buffer = [0; 3000];
+        for piece in bytes.chunks(1000) {
+            let len = to.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..len], piece);
+        }
+    }
+
+    #[test]
+    fn a_datagram_to_this_machine_need_not_be_small() {
+        let loopback = path_len(SocketAddr::from(([127, 0, 0, 1], 9)));
+        assert!(loopback > Some(10_000), "{loopback:?}");
+    }
 }

@@ -141,6 +141,20 @@ fn the_address_that_was_asked_answers() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_request_to_everybody_is_answered_by_nobody() {
+    // S-13: the loopback network has a broadcast address too.
+    for args in [&["--bind", "0.0.0.0:0"][..], &["--bind", "0.0.0.0:0", "--single-port"]] {
+        let (_server, address, _folder) = serving(args);
+        let peer = Peer::new();
+        peer.socket.set_broadcast(true).unwrap();
+        peer.send(SocketAddr::from(([127, 255, 255, 255], address.port())), &rrq("600"));
+        let to = SocketAddr::from(([127, 0, 0, 1], address.port()));
+        assert_eq!(peer.get(to, &rrq("hello.txt")), b"hello");
+    }
+}
+
 #[test]
 fn ipv6_is_served_like_ipv4_and_one_socket_can_do_both() {
     // S-18.
@@ -463,6 +477,36 @@ fn more_transfers_than_allowed_are_told_so_and_disturb_nobody() {
     assert_eq!(third.get(address, &rrq("hello.txt")), b"hello");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn many_transfers_at_once_take_little_memory() {
+    // S-67, P-10: the largest window of the largest blocks, for peers that say nothing more.
+    let (server, address, folder) = serving(&["--write", "any"]);
+    let options = "blksize\x0065464\0windowsize\x0065535\0";
+    folder.write("big", &bytes(1 << 20));
+    let peers: Vec<_> = (0..256).map(|_| Peer::new()).collect();
+    let froms: Vec<_> = peers
+        .iter()
+        .enumerate()
+        .map(|(number, peer)| {
+            let name = format!("up{number}");
+            let request = if number % 2 == 0 { rrq("big") } else { wrq(&name) };
+            peer.send(address, &[request, options.as_bytes().to_vec()].concat());
+            peer.receive().1
+        })
+        .collect();
+    for (peer, from) in peers.iter().zip(&froms).step_by(2) {
+        peer.send(*from, &ack(0));
+        let (data, _) = peer.receive();
+        assert_eq!(data.len(), 65_464 + 4);
+    }
+    let kib = server.peak_memory();
+    assert!(kib <= 64 << 10, "{kib} KiB for 256 transfers");
+    let late = Peer::new();
+    late.send(address, &rrq("hello.txt"));
+    late.expect_error(0);
+}
+
 #[test]
 fn one_port_can_do_for_all_and_so_can_a_few() {
     let (_server, address, folder) = serving(&["--single-port", "--write", "any"]);
@@ -505,14 +549,17 @@ fn a_server_that_is_told_to_stop_lets_transfers_finish_and_begins_none() {
     peer.send(address, &wrq("up"));
     let from = peer.expect(&ack(0));
     server.signal(Signal::SIGTERM);
-    // What it says on stderr comes before it stops listening to requests.
+    assert_eq!(server.note(), "stopped by SIGTERM");
+    let said = server.note();
+    assert!(said.starts_with("1 conversation may still finish"), "{said}");
     peer.send(from, &data(1, &bytes(512)));
     peer.expect(&ack(1));
     late.send(address, &rrq("hello.txt"));
     peer.send(from, &data(2, b"end"));
     peer.expect(&ack(2));
-    let said = server.ends(0);
-    assert!(said.starts_with("stopped by SIGTERM\n1 conversation may still finish"), "{said}");
+    let said = String::from_utf8(server.rest()).unwrap();
+    assert_eq!(said.lines().count(), 1, "only the upload: {said}");
+    server.ends(0);
     assert_eq!(folder.read("up").len(), 515);
 }
 

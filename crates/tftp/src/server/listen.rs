@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -126,17 +126,24 @@ impl Shared {
         }
         // ANCHOR: silence
         match Packet::decode(datagram) {
-            // RFC 1123 (4.2.3.5): a request to everybody is answered by nobody.
-            _ if from.local.is_some_and(is_for_many) => self.log.ignored(),
             // A server that is about to end begins nothing; the client asks again, and may then
             // meet its successor.
             _ if self.stop.is_stopping() => self.log.ignored(),
+            // RFC 1123 (4.2.3.5): a request to everybody is answered by nobody.
+            Ok(Packet::Read(_) | Packet::Write(_)) if self.is_for_many(from) => self.log.ignored(),
             Ok(Packet::Read(_) | Packet::Write(_)) => self.begin(from, datagram),
-            Err(error) if error.answer().is_some() => self.answer(from, &error),
+            Err(error) if error.answer().is_some() && !self.is_for_many(from) => {
+                self.answer(from, &error);
+            }
             // ERROR, ACK, DATA, OACK and whatever means nothing: no answer could not be answered.
             _ => self.log.ignored(),
         }
         // ANCHOR_END: silence
+    }
+
+    /// Only a socket that is bound to all addresses hears what is sent to many.
+    fn is_for_many(&self, from: From) -> bool {
+        self.config.bind.ip().is_unspecified() && from.local.is_some_and(is_for_many)
     }
 
     /// The same request again, or with a single port what comes for a transfer.
@@ -290,8 +297,15 @@ impl Drop for Place {
     }
 }
 
-/// Whether an address means many hosts. Broadcasts to one network cannot be told from its other
-/// addresses; binding to one fails, and then nothing is answered either.
+/// Whether an address means many hosts.
 fn is_for_many(ip: IpAddr) -> bool {
-    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
+    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST) || is_broadcast_here(ip)
+}
+
+/// Each IPv4 network has a broadcast address of its own, and only the system knows which. It refuses
+/// to connect to one (EACCES) as long as SO_BROADCAST is not set; connecting sends nothing.
+fn is_broadcast_here(ip: IpAddr) -> bool {
+    let connected = |socket: UdpSocket| socket.connect((ip, 9));
+    let refused = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(connected).err();
+    ip.is_ipv4() && refused.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }

@@ -60,6 +60,7 @@ impl Drop for Folder {
 pub(crate) struct Program {
     child: Child,
     stdout: BufReader<std::process::ChildStdout>,
+    stderr: BufReader<std::process::ChildStderr>,
 }
 
 impl Program {
@@ -73,7 +74,8 @@ impl Program {
             .spawn()
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout }
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stdout, stderr }
     }
 
     /// A server of the folder's files, and where it listens.
@@ -93,6 +95,13 @@ impl Program {
         line.trim_end().to_owned()
     }
 
+    /// The next line on stderr.
+    pub(crate) fn note(&mut self) -> String {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
     /// All that is left on stdout.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
@@ -108,9 +117,17 @@ impl Program {
     #[track_caller]
     pub(crate) fn ends(&mut self, code: i32) -> String {
         let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        self.stderr.read_to_string(&mut said).unwrap();
         assert_eq!(self.exit().code(), Some(code), "{said}");
         said
+    }
+
+    /// The most memory that it has had, in KiB. See proc_pid_status(5).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     #[cfg(unix)]
