@@ -25,7 +25,7 @@
 //! meanings: an echo of the ACK that moved the window here, or the report that its first block was
 //! lost (RFC 7440 §4). A receiver acknowledges block base - 1 at most once for each copy that it was
 //! sent, so the machine counts the copies: that many ACKs are explained, and say nothing. One more
-//! is a report, and the first one since the window was sent is obeyed.
+//! is a report, and it is obeyed if it can be one: the window must have begun a round trip ago.
 //!
 //! **Pace.** The window is what was agreed and stays so: the receiver is silent until it is full. But
 //! a window can be larger than the receiver's socket buffer, and then its end is lost each time. So
@@ -106,8 +106,6 @@ pub struct Sender {
     /// How many more ACKs of base - 1 are explained, and since when.
     echoes: u8,
     advanced: Instant,
-    /// The first block's loss was reported since it was last sent.
-    reported: bool,
     /// A single block to repeat, to make a silent receiver speak.
     probe: Option<u64>,
     probed: bool,
@@ -158,7 +156,6 @@ impl Sender {
             copies: vec![0; window.into()].into(),
             echoes: 0,
             advanced: now,
-            reported: false,
             probe: None,
             probed: false,
             sent_from: 1,
@@ -230,7 +227,6 @@ impl Sender {
         }
         if self.next == self.base {
             self.began = now;
-            self.reported = false;
         }
         let blocks = self.next..self.next + count;
         self.next = blocks.end;
@@ -363,11 +359,10 @@ impl Sender {
         // Nobody can miss what was not sent, or not yet have it after less than a round trip.
         let sent = self.next > self.base;
         let early = now < self.began + self.timer.round_trip_min();
-        if self.reported || !sent || early {
+        if !sent || early {
             return false;
         }
         self.measure_report(now);
-        self.reported = true;
         self.sent.reports += 1;
         self.again(now, 0);
         true

@@ -28,7 +28,7 @@ fn an_old_ack_is_silence() {
     let script = [
         (10, "ack 1"),
         (11, "ack 1"),
-        (12, "ack 1"),
+        (19, "ack 1"),
         (20, "ack 2"),
         (21, "ack 0"),
         (22, "ack 1"),
@@ -36,9 +36,10 @@ fn an_old_ack_is_silence() {
         (24, "short"),
         (30, "ack 3"),
         (31, "ack 3"),
-        (40, "ack 4"),
+        (55, "ack 3"),
+        (56, "ack 4"),
     ];
-    let want = "0 DATA 1\n10 DATA 2\n20 DATA 3\n30 DATA 4\n40 done";
+    let want = "0 DATA 1\n10 DATA 2\n20 DATA 3\n30 DATA 4\n56 done";
     check(1, 4, Start::Data, &script, want);
 }
 
