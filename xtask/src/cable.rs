@@ -293,6 +293,11 @@ pub fn ladder(record: &Record, labels: &mut Labels, look: Look) -> Vec<String> {
         });
     }
     let mut lines = ladder::draw(&rows, &names, look);
+    if record.events.is_empty() {
+        return vec![
+            "(nothing passed through a cable: no program was given a server's address)".to_owned(),
+        ];
+    }
     if record.forgotten > 0 {
         lines.push(format!("({} earlier ones are not kept)", record.forgotten));
     }

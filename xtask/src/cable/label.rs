@@ -26,8 +26,8 @@ struct Decoder {
     names: BufReader<ChildStdout>,
 }
 
-/// Longer texts are cut by whoever shows them; here it only saves work.
-const SHOWN_LEN_MAX: usize = 256;
+/// Longer texts are cut, and said to be.
+const SHOWN_LEN_MAX: usize = 60;
 
 /// How many bytes are shown in hex.
 const HEX_BYTES_MAX: usize = 12;
@@ -111,7 +111,8 @@ fn plain(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\0') => {
             let start: String = text.chars().take(SHOWN_LEN_MAX).collect();
-            format!("\"{}\"", cli::escape(start.as_bytes()))
+            let shown = format!("\"{}\"", cli::escape(start.as_bytes()));
+            if start.len() == text.len() { shown } else { format!("{shown} .. · {len}") }
         }
         _ => {
             let shown = &bytes[..bytes.len().min(HEX_BYTES_MAX)];
@@ -135,6 +136,8 @@ mod tests {
             (b"", "0 bytes"),
             (b"\xff", "ff · 1 byte"),
             (b"\0\x01a", "00 01 61 · 3 bytes"),
+            (&[b'x'; 60], &format!("\"{}\"", "x".repeat(60))),
+            (&[b'x'; 61], &format!("\"{}\" .. · 61 bytes", "x".repeat(60))),
             (&[0xff; 600], "ff ff ff ff ff ff ff ff ff ff ff ff .. · 600 bytes"),
         ] {
             assert_eq!(Labels::plain(&What::Datagram(bytes.to_vec())), label);

@@ -307,7 +307,10 @@ impl Failure {
             ),
             _ => None,
         };
-        by_kind.or(by_words).or(waiting).map(str::to_owned)
+        let by_faults = self.again.contains(" --faults ").then_some(
+            "the session was written for a way without these faults; that they change it is what they are for",
+        );
+        by_faults.or(by_kind).or(by_words).or(waiting).map(str::to_owned)
     }
 }
 

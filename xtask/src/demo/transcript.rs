@@ -15,7 +15,7 @@ use std::fmt;
 
 use faults::{Settings, SettingsError};
 
-use super::pattern::{Names, Pattern};
+use super::pattern::{Match, Names, Pattern};
 
 /// A transcript that can be replayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,32 +188,72 @@ impl Transcript {
         })
     }
 
-    /// The commands as a person would type them: with default addresses instead of captured ones.
+    /// The commands as a person would type them. With one server the defaults of both ends agree
+    /// and need not be typed; with more, each has a port of its own.
     #[must_use]
     pub fn commands_by_hand(&self) -> Vec<String> {
-        self.steps
-            .iter()
-            .filter_map(|step| match &step.action {
-                Action::Start { words, .. } => Some(command_by_hand(words)),
-                _ => None,
-            })
-            .collect()
+        let starts = self.steps.iter().enumerate().filter_map(|(at, step)| match &step.action {
+            Action::Start { actor, words } => Some((at, *actor, words)),
+            _ => None,
+        });
+        let mut names = Names::new();
+        let mut commands = Vec::new();
+        for (at, actor, words) in starts {
+            let port = BY_HAND_PORT + commands.len();
+            let bind = words.iter().map(|word| word.fill(&names)).find(|word| word.ends_with(":0"));
+            let address = bind.map(|bind| format!("{}:{port}", bind.trim_end_matches(":0")));
+            if let (Some(line), Some(address)) = (self.ready_line(actor, at), &address)
+                && let Match::Fits(captured) = line.matches(&format!("{READY}{address}"), &names)
+            {
+                names.extend(captured);
+            }
+            commands.push((words, address));
+        }
+        let is_simple = names.len() <= 1 && commands.iter().all(|(words, _)| stands_alone(words));
+        commands.iter().map(|(words, address)| by_hand(words, address, &names, is_simple)).collect()
+    }
+
+    /// The ready line that the actor says in the life that begins at step `start`.
+    fn ready_line(&self, actor: Actor, start: usize) -> Option<&Pattern> {
+        self.life(actor, start).iter().find_map(|step| match &step.action {
+            Action::Expect(who, Stream::Stdout, line)
+                if *who == actor && line.fill(&Names::new()).starts_with(READY) =>
+            {
+                Some(line)
+            }
+            _ => None,
+        })
     }
 }
 
-fn command_by_hand(words: &[Pattern]) -> String {
-    let words: Vec<String> = words.iter().map(|word| word.fill(&Names::new())).collect();
-    let mut by_hand = vec![format!("cargo run -q -p {} --", words[0])];
+/// The first port that commands by hand use; none that a lesson has for its default.
+const BY_HAND_PORT: usize = 9500;
+
+/// Whether each name in the command is an argument of its own, which the default replaces.
+fn stands_alone(words: &[Pattern]) -> bool {
+    words.windows(2).all(|pair| {
+        let is_option = pair[0].fill(&Names::new()).starts_with("--");
+        pair[1].names().next().is_none() || (!is_option && pair[1].is_only_wildcards())
+    })
+}
+
+fn by_hand(words: &[Pattern], address: &Option<String>, names: &Names, is_simple: bool) -> String {
+    let mut command = vec![format!("cargo run -q -p {} --", words[0].fill(names))];
     let mut rest = words[1..].iter().peekable();
     while let Some(word) = rest.next() {
-        let left_out = |address: &&String| address.ends_with(":0") || address.contains('{');
-        if word == "--bind" && rest.peek().is_some_and(left_out) {
+        let text = word.fill(names);
+        let binds = rest.peek().is_some_and(|next| next.fill(names).ends_with(":0"));
+        if is_simple && text == "--bind" && binds {
             rest.next();
-        } else if !word.contains('{') {
-            by_hand.push(shlex::try_quote(word).map_or_else(|_| word.clone(), |w| w.into_owned()));
+        } else if !(is_simple && word.names().next().is_some()) {
+            let text = match address {
+                Some(address) if text.ends_with(":0") => address.clone(),
+                _ => text,
+            };
+            command.push(shlex::try_quote(&text).map_or_else(|_| text.clone(), Into::into));
         }
     }
-    by_hand.join(" ")
+    command.join(" ")
 }
 
 /// A line of the file, for messages.
@@ -719,17 +759,40 @@ mod tests {
 
     #[test]
     fn commands_by_hand_leave_out_what_the_defaults_give() {
-        let text = "# T.\nserver $ udp-echo chat server --bind 127.0.0.1:0\nserver > listening on {server}\n\
-                    two $ udp-echo chat server --bind {server}\ntwo = 1\n\
-                    ann $ udp-echo chat client {server} --name 'Ann B'\nann = 0";
-        assert_eq!(
-            Transcript::parse(text).unwrap().commands_by_hand(),
-            [
-                "cargo run -q -p udp-echo -- chat server",
-                "cargo run -q -p udp-echo -- chat server",
-                "cargo run -q -p udp-echo -- chat client --name 'Ann B'"
-            ]
+        by_hand(
+            "server $ udp-echo chat server --bind 127.0.0.1:0\nserver > listening on {server}\n\
+             ann $ udp-echo chat client {server} --name 'Ann B'\nann = 0",
+            &["-p udp-echo -- chat server", "-p udp-echo -- chat client --name 'Ann B'"],
         );
+    }
+
+    #[test]
+    fn commands_by_hand_name_every_address_where_one_default_is_not_enough() {
+        by_hand(
+            "server $ udp-echo server --bind 127.0.0.1:0\nserver > listening on {server}\n\
+             relay $ udp-echo relay --to {server} --bind 127.0.0.1:0\nrelay > listening on {relay}\n\
+             ann $ udp-echo client {relay}\nann = 0",
+            &[
+                "-p udp-echo -- server --bind 127.0.0.1:9500",
+                "-p udp-echo -- relay --to 127.0.0.1:9500 --bind 127.0.0.1:9501",
+                "-p udp-echo -- client 127.0.0.1:9501",
+            ],
+        );
+        by_hand(
+            "oak $ x discover server --bind 239.255.77.77:0\noak > listening on {group}\n\
+             elm $ x discover server --bind {group}\nelm > listening on {group}",
+            &[
+                "-p x -- discover server --bind 239.255.77.77:9500",
+                "-p x -- discover server --bind 239.255.77.77:9500",
+            ],
+        );
+    }
+
+    #[track_caller]
+    fn by_hand(steps: &str, want: &[&str]) {
+        let transcript = Transcript::parse(&format!("# T.\n{steps}")).unwrap();
+        let want: Vec<String> = want.iter().map(|line| format!("cargo run -q {line}")).collect();
+        assert_eq!(transcript.commands_by_hand(), want);
     }
 
     #[track_caller]
