@@ -101,11 +101,11 @@ pub struct Args {
 /// Which uploads are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Write {
-    /// None.
+    /// They are refused
     None,
-    /// Only names that are not taken.
+    /// Only names that are not taken
     New,
-    /// Any; a file of that name is replaced when the new one is whole.
+    /// A file of that name is replaced when the new one is whole
     Any,
 }
 

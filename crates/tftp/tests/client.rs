@@ -61,7 +61,7 @@ fn an_oack_beyond_what_was_asked_is_refused() {
 fn a_refusal_of_options_is_followed_by_a_plain_request() {
     // C-06; and the tutorial's server, which drops requests with options without a word.
     for says in [Some(error(8)), Some(error(0)), None] {
-        let (mut client, server, folder) = getting(&["--timeout", "30ms"]);
+        let (mut client, server, folder) = getting(&["--timeout", "100ms"]);
         let (request, from) = server.receive();
         assert!(rig::shown(&request).contains("tsize=0"));
         if let Some(says) = says {

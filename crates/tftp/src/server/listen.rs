@@ -4,6 +4,7 @@
 //! table, at most `--max-transfers` of them with at most 512 bytes each; anybody can write
 //! another's address on a request.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -198,7 +199,7 @@ impl Shared {
         running.next_id += 1;
         running.count += 1;
         running.by_peer.insert(peer, Entry { id, request: request.into(), mailbox });
-        Some(Place { shared: Arc::clone(self), peer, id })
+        Some(Place { shared: Arc::clone(self), peer, id, left: Cell::new(false) })
     }
 
     fn answer(&self, from: From, error: &WireError) {
@@ -272,6 +273,7 @@ pub(super) struct Place {
     pub(super) shared: Arc<Shared>,
     peer: SocketAddr,
     id: u64,
+    left: Cell<bool>,
 }
 
 impl Place {
@@ -287,13 +289,23 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    /// Frees it: before anybody is told that the transfer is over, as he may ask for it.
+    pub(super) fn leave(&self) {
+        if self.left.replace(true) {
+            return;
+        }
         let mut running = self.shared.running();
         running.count -= 1;
         if running.by_peer.get(&self.peer).is_some_and(|entry| entry.id == self.id) {
             running.by_peer.remove(&self.peer);
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

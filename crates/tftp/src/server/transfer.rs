@@ -239,6 +239,10 @@ impl Transfer<'_> {
         calls: u64,
         end: End,
     ) {
+        // Who has sent the last ACK stays for a while, and counts as long.
+        if !(is_upload && matches!(end, End::Whole)) {
+            self.place.leave();
+        }
         self.place.shared.log.record(&Record {
             is_upload,
             peer: self.from.peer,
