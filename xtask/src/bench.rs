@@ -12,11 +12,13 @@
 //! fails because something is slow. What could not be run is listed, with the reason.
 //!
 //! *Read:* [`contest`] (what is compared) → [`process`] (a server and what it costs) → one file
-//! for each chapter: [`udp_echo`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
+//! for each chapter: [`udp_echo`], [`tftp`] with its [`curve`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
 
 pub mod cable;
 pub mod contest;
+pub mod curve;
 pub mod process;
+pub mod tftp;
 pub mod udp_echo;
 
 use std::env;
@@ -51,6 +53,12 @@ pub struct Args {
     /// How long each turn lasts
     #[arg(long, value_name = "PERIOD", default_value = "1500ms")]
     turn: Period,
+    /// How large the file of the tftp bench is
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=4096))]
+    size: u64,
+    /// Draw the curves in this output of --json, as an SVG, and measure nothing
+    #[arg(long, value_name = "FILE")]
+    draw: Option<PathBuf>,
     /// Only the contests whose title has this in it
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -72,13 +80,20 @@ pub struct Peer {
 type Prepare = fn(&Args) -> anyhow::Result<Bench>;
 
 /// The chapters that have one.
-const CHAPTERS: &[(&str, Prepare)] = &[("udp-echo", udp_echo::prepare), ("cable", cable::prepare)];
+const CHAPTERS: &[(&str, Prepare)] =
+    &[("udp-echo", udp_echo::prepare), ("tftp", tftp::prepare), ("cable", cable::prepare)];
 
 /// Runs the bench.
 ///
 /// # Errors
 /// When there is no such chapter, or its programs do not build.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(path) = &args.draw {
+        let json = fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))
+            .exit(Exit::Usage)?;
+        return Ok(say!("{}", curve::svg(&json)?.trim_end())?);
+    }
     let prepare = CHAPTERS.iter().find(|(name, _)| *name == args.chapter).map(|(_, make)| make);
     let names: Vec<&str> = CHAPTERS.iter().map(|(name, _)| *name).collect();
     let prepare = prepare

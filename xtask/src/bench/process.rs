@@ -58,6 +58,12 @@ impl Server {
         cpu_of_group(self.child.id())
     }
 
+    /// The most memory that one process of it has had so far, in MiB.
+    #[must_use]
+    pub fn peak_memory(&self) -> Option<f64> {
+        peak_memory_of_group(self.child.id())
+    }
+
     /// Stops it, and returns what it has said on stderr.
     ///
     /// # Errors
@@ -199,6 +205,40 @@ fn cpu_of_threads(process: &Path) -> Duration {
     };
     let each = threads.flatten().filter_map(|thread| nanos(&thread.path()));
     each.map(Duration::from_nanos).sum()
+}
+
+/// The most memory that one process of a group has had so far, in MiB: `VmHWM` in proc(5).
+#[must_use]
+pub fn peak_memory_of_group(group: u32) -> Option<f64> {
+    let of_process = |process: &Path| {
+        let stat = fs::read_to_string(process.join("stat")).ok()?;
+        group_and_children(&stat).filter(|(of, _)| *of == group)?;
+        let status = fs::read_to_string(process.join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok()
+    };
+    let each = fs::read_dir("/proc").ok()?.flatten();
+    let kib = each.filter_map(|entry| of_process(&entry.path())).max_by(f64::total_cmp)?;
+    Some(kib / 1024.0)
+}
+
+/// What all the processes have cost that were started from here and were waited for, and those that
+/// they waited for themselves: getrusage(2), to the microsecond, ended threads included.
+#[cfg(unix)]
+#[must_use]
+pub fn cpu_of_ended() -> Option<Duration> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    let micros = (usage.user_time() + usage.system_time()).num_microseconds();
+    u64::try_from(micros).ok().map(Duration::from_micros)
+}
+
+/// Unknown here.
+#[cfg(not(unix))]
+#[must_use]
+pub fn cpu_of_ended() -> Option<Duration> {
+    None
 }
 
 /// The process group, and the time of the children that were waited for, in `/proc/<pid>/stat`.

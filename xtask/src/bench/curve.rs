@@ -1,0 +1,145 @@
+//! Draws the curves of `cargo xtask bench tftp --only curve --json` as an SVG: MB/s by window.
+//!
+//! ```text
+//!  --json ──▶ curves: (title, [(window, MB/s)]) ──▶ SVG, both axes doubling
+//! ```
+//!
+//! On such axes "twice the window, twice the rate" is a straight line, and the limit a level one.
+
+use std::fmt::Write as _;
+
+use anyhow::ensure;
+
+/// One curve.
+struct Curve<'a> {
+    title: &'a str,
+    /// Window, and MB/s.
+    points: Vec<(f64, f64)>,
+}
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 360.0;
+const LEFT: f64 = 70.0;
+const BOTTOM: f64 = 310.0;
+const RIGHT: f64 = 610.0;
+const TOP: f64 = 30.0;
+
+/// Of the page's green and blue both are readable on white and on black.
+const COLORS: [&str; 3] = ["#2a8c55", "#3b7dd8", "#c0662b"];
+
+/// The SVG.
+///
+/// # Errors
+/// When there is no curve in `json`.
+pub fn svg(json: &str) -> anyhow::Result<String> {
+    let curves = curves(json);
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    ensure!(points().count() > 1, "there is no curve in it; make it with --only curve --json");
+    let most_x = points().map(|point| point.0).fold(1.0, f64::max).log2().ceil();
+    let least_y = points().map(|point| point.1).fold(f64::MAX, f64::min).log2().floor();
+    let most_y = points().map(|point| point.1).fold(0.0, f64::max).log2().ceil();
+    let x = |window: f64| LEFT + (RIGHT - LEFT) * window.log2() / most_x.max(1.0);
+    let y =
+        |rate: f64| BOTTOM - (BOTTOM - TOP) * (rate.log2() - least_y) / (most_y - least_y).max(1.0);
+    let mut svg = format!(
+        "<!-- Drawn by `cargo xtask bench tftp --draw`; do not edit. -->\n<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n"
+    );
+    let mut exponent = 0.0_f64;
+    while exponent <= most_x {
+        let (window, at) = (exponent.exp2(), x(exponent.exp2()));
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{at:.1} {TOP}V{BOTTOM}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"326\" text-anchor=\"middle\">{window}</text>"
+        );
+        exponent += 1.0;
+    }
+    exponent = least_y;
+    while exponent <= most_y {
+        let (rate, at) = (exponent.exp2(), y(exponent.exp2()));
+        let _ = writeln!(
+            svg,
+            "<path d=\"M{LEFT} {at:.1}H{RIGHT}\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.1}\" text-anchor=\"end\">{rate}</text>",
+            at + 4.0
+        );
+        exponent += 1.0;
+    }
+    svg.push_str("<text x=\"340\" y=\"346\" text-anchor=\"middle\">windowsize</text><text x=\"20\" y=\"20\">MB/s</text>\n");
+    for (number, curve) in curves.iter().enumerate() {
+        svg.push_str(&line(curve, number, x, y));
+    }
+    svg.push_str("</svg>\n");
+    Ok(svg)
+}
+
+fn line(
+    curve: &Curve<'_>,
+    number: usize,
+    x: impl Fn(f64) -> f64,
+    y: impl Fn(f64) -> f64,
+) -> String {
+    let color = COLORS[number % COLORS.len()];
+    let mut path = String::new();
+    let mut dots = String::new();
+    for (window, rate) in &curve.points {
+        let (x, y) = (x(*window), y(*rate));
+        let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
+        let _ = write!(dots, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{color}\"/>");
+    }
+    let (_, title) = curve.title.split_once(": ").unwrap_or(("", curve.title));
+    // Where the line begins there is most room above it.
+    let (from_x, from_y) = curve.points.first().map_or((LEFT, TOP), |(w, r)| (x(*w), y(*r)));
+    format!(
+        "<path d=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>{dots}<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{color}\">{title}</text>\n",
+        from_x + 8.0,
+        from_y + 22.0
+    )
+}
+
+/// The contests called `curve: …`, whose entries are called `window N`. The bench writes this JSON
+/// itself, in this order: reading it is no reason for a library.
+fn curves(json: &str) -> Vec<Curve<'_>> {
+    let mut curves = Vec::new();
+    for contest in json.split("{\"title\":\"").skip(1) {
+        let title = contest.split('"').next().unwrap_or_default();
+        let points: Vec<(f64, f64)> =
+            contest.split("{\"name\":\"window ").skip(1).filter_map(point).collect();
+        if title.starts_with("curve: ") && !points.is_empty() {
+            curves.push(Curve { title, points });
+        }
+    }
+    curves
+}
+
+fn point(entry: &str) -> Option<(f64, f64)> {
+    let window = entry.split('"').next()?.parse().ok()?;
+    let (_, rest) = entry.split_once("\"MB/s\":{\"median\":")?;
+    let rate = rest.split(',').next()?.parse().ok()?;
+    Some((window, rate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workspace;
+
+    #[test]
+    fn a_curve_is_drawn_from_what_the_bench_says() {
+        let json = r#"{"contests":[{"title":"curve: here","entries":[{"name":"window 1","MB/s":{"median":2,"rounds":[2]}},{"name":"window 4","MB/s":{"median":8,"rounds":[8]}}]}]}"#;
+        let svg = svg(json).unwrap();
+        assert!(svg.contains("M70.0 310.0L610.0 30.0"), "{svg}");
+        assert!(svg.contains(">here<"), "{svg}");
+        assert!(super::svg("{}").is_err());
+    }
+
+    #[test]
+    fn the_curve_in_the_book_is_the_one_that_was_measured() {
+        let read = |name: &str| {
+            std::fs::read_to_string(workspace::root().join("docs/en/src/tftp").join(name)).unwrap()
+        };
+        let drawn = svg(&read("windows.json")).unwrap();
+        assert!(
+            drawn == read("windows.svg"),
+            "draw it again: cargo xtask bench tftp --draw docs/en/src/tftp/windows.json > docs/en/src/tftp/windows.svg"
+        );
+    }
+}
