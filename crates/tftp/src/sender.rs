@@ -338,7 +338,7 @@ impl Sender {
             }
         } else {
             self.sent_from = self.base;
-            self.pace.window_arrived(window_full);
+            self.pace.window_arrived(arrived, window_full);
         }
     }
 
@@ -467,8 +467,8 @@ impl Sender {
 /// ```text
 /// window of 16:   ▓▓▓▓ pause ▓▓▓▓ pause ▓▓▓▓ pause ▓▓▓▓ ACK 16 ▓▓▓▓ …
 /// all arrived     double the burst; after a first loss, add a quarter now and then
-/// a loss          the burst becomes nearly what came through; if it is small already, the pause
-///                 doubles
+/// a loss          after fewer blocks than a burst: that becomes nearly the burst's length; if it
+///                 is short already, the pause doubles. After more: bad luck, the first few times
 /// ```
 #[derive(Debug)]
 struct Pace {
@@ -480,8 +480,13 @@ struct Pace {
     left: u64,
     pause: Duration,
     pause_until: Option<Instant>,
+    /// Blocks that came through one behind the other, in bursts of this length or shorter.
+    run: u64,
+    /// Losses since a whole window came through.
+    losses: u32,
     /// Whole windows since the last change, and how many are wanted before the burst grows. Every
-    /// loss doubles them: who finds the limit once need not run into it again and again.
+    /// loss after a short run doubles them: who finds the limit once need not run into it again and
+    /// again.
     arrived: u32,
     wanted: u32,
 }
@@ -498,6 +503,9 @@ const LEAST_BURST_BYTES: u64 = 8 << 10;
 
 const PAUSE_MIN: Duration = Duration::from_micros(200);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
+/// So many losses, and no window whole in between, are no bad luck.
+const LOSSES_MAX: u32 = 4;
+
 const WINDOWS_WANTED_MAX: u32 = 256;
 
 impl Pace {
@@ -512,6 +520,8 @@ impl Pace {
             left: burst,
             pause: PAUSE_MIN,
             pause_until: None,
+            run: 0,
+            losses: 0,
             arrived: 0,
             wanted: 1,
         }
@@ -543,37 +553,51 @@ impl Pace {
         self.pause_until = None;
     }
 
-    /// Nothing is on its way any more. A whole window without a loss lets the burst grow.
-    fn window_arrived(&mut self, whole: bool) {
+    /// So many blocks have come through, and nothing is on its way any more. A whole window without
+    /// a loss lets the burst grow.
+    fn window_arrived(&mut self, blocks: u64, whole: bool) {
         self.left = self.burst;
         self.pause_until = None;
+        self.run = self.run.saturating_add(blocks);
+        if whole {
+            self.losses = 0;
+            // Shorter little by little, as it was lengthened by a few losses that may have been luck.
+            self.pause = (self.pause - self.pause / 8).max(PAUSE_MIN);
+        }
         if !whole || self.burst == self.window {
             return;
         }
         self.arrived += 1;
         if self.arrived >= self.wanted {
-            self.arrived = 0;
             let more = if self.wanted == 1 { self.burst } else { self.burst / 4 };
             self.burst = (self.burst + more.max(1)).min(self.window);
-            self.pause = (self.pause / 2).max(PAUSE_MIN);
+            // What shorter bursts achieved says nothing about longer ones.
+            (self.run, self.arrived) = (0, 0);
         }
     }
 
-    fn lost(&mut self, arrived: u64, now: Instant, round_trip: Option<Duration>) {
-        if self.burst > self.least.max(2) {
-            self.pause_until = None;
-        } else {
+    /// So many blocks have come through, and then something was lost. After a long run that was bad
+    /// luck; after a short one the burst was too long, and time after time the pause too short.
+    fn lost(&mut self, blocks: u64, now: Instant, round_trip: Option<Duration>) {
+        let run = self.run.saturating_add(blocks);
+        self.losses = self.losses.saturating_add(1);
+        self.pause_until = None;
+        let too_long = run < self.burst;
+        let too_short = self.losses >= LOSSES_MAX || too_long && self.burst <= self.least.max(2);
+        if too_short {
             // What was lost is sent at once, unless that did not help the last time.
             self.pause_until = (self.pause > PAUSE_MIN).then(|| now + self.pause);
             self.pause = (self.pause * 2).min(pause_max(round_trip));
         }
-        if arrived < self.burst {
-            self.burst = ((self.burst + 3 * arrived) / 4).max(self.least);
-            self.wanted = (self.wanted * 2).min(WINDOWS_WANTED_MAX);
-        } else {
-            self.burst = (self.burst + (arrived - self.burst) / 4).min(self.window);
+        if too_long {
+            self.burst = ((self.burst + 3 * run) / 4).max(self.least);
+        } else if !too_short {
+            self.burst = (self.burst + (run - self.burst) / 4).min(self.window);
         }
-        self.arrived = 0;
+        if too_long || too_short {
+            self.wanted = (self.wanted * 2).min(WINDOWS_WANTED_MAX);
+        }
+        (self.run, self.arrived) = (0, 0);
         self.left = self.burst;
     }
 }
