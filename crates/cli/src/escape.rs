@@ -14,7 +14,7 @@ use std::fmt::{self, Write};
 /// | letters, digits, 中文, emoji, the backslash | themselves |
 /// | tab, line feed, carriage return | `\t` `\n` `\r` |
 /// | other control characters (C0, DEL, C1: U+0080–U+009F) | `\u{1b}` |
-/// | direction marks, overrides and isolates, line separators, invisible tags | `\u{202e}` |
+/// | direction marks, overrides and isolates, line separators, what has no width, invisible tags | `\u{202e}` |
 /// | bytes that are not UTF-8 | `\xff` |
 ///
 /// Allocates nothing: the text is made as it is written.
@@ -51,7 +51,10 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Whether a terminal acts on `character` instead of showing it.
+/// Whether a terminal acts on `character` instead of showing it, or shows nothing at all.
+///
+/// The joiners U+200C and U+200D show nothing either, and stay: Persian, the scripts of India and
+/// many emoji cannot be written without them.
 fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -59,6 +62,7 @@ fn is_obeyed(character: char) -> bool {
             | '\u{202a}'..='\u{202e}'                     // embeddings and overrides
             | '\u{2066}'..='\u{2069}'                     // isolates
             | '\u{2028}' | '\u{2029}' | '\u{feff}'        // separators, byte order mark
+            | '\u{180e}' | '\u{200b}' | '\u{2060}'        // spaces and joiners of no width
             | '\u{e0000}'..='\u{e007f}') // tags: text that nobody sees
 }
 
@@ -68,7 +72,8 @@ mod tests {
 
     #[test]
     fn text_in_any_script_stays_as_it_is() {
-        for text in ["hello!", "我爱你", "naïve café", "مرحبا", r"C:\tftp\a", "👩‍🚀"]
+        for text in
+            ["hello!", "我爱你", "naïve café", "مرحبا", r"C:\tftp\a", "👩‍🚀", "می\u{200c}خواهم"]
         {
             check(text.as_bytes(), text);
         }
@@ -82,6 +87,7 @@ mod tests {
         check("\u{9b}31m".as_bytes(), r"\u{9b}31m");
         check("\u{202e}txt.exe\u{2066}".as_bytes(), r"\u{202e}txt.exe\u{2066}");
         check("\u{e0041}\u{feff}\u{2028}".as_bytes(), r"\u{e0041}\u{feff}\u{2028}");
+        check("a\u{200b}n\u{2060}n\u{180e}".as_bytes(), r"a\u{200b}n\u{2060}n\u{180e}");
     }
 
     #[test]

@@ -12,10 +12,7 @@ use crate::output::StdoutError;
 /// # Errors
 /// When stdin cannot be read or is not UTF-8, or stdout cannot be written.
 pub fn ask(prompt: &str) -> anyhow::Result<Option<String>> {
-    if io::stdin().is_terminal() && io::stdout().is_terminal() {
-        let mut stdout = anstream::stdout().lock();
-        write!(stdout, "{prompt}").and_then(|()| stdout.flush()).map_err(StdoutError::from)?;
-    }
+    show(prompt)?;
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line)? == 0 {
         return Ok(None);
@@ -23,4 +20,28 @@ pub fn ask(prompt: &str) -> anyhow::Result<Option<String>> {
     let text = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(text);
     Ok(Some(line))
+}
+
+/// Reads the next line as [`ask`] does, in whatever encoding it is: for what is sent as bytes.
+///
+/// # Errors
+/// When stdin cannot be read, or stdout cannot be written.
+pub fn ask_bytes(prompt: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    show(prompt)?;
+    let mut line = Vec::new();
+    if io::stdin().lock().read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    while line.ends_with(b"\n") || line.ends_with(b"\r") {
+        line.pop();
+    }
+    Ok(Some(line))
+}
+
+fn show(prompt: &str) -> anyhow::Result<()> {
+    if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        let mut stdout = anstream::stdout().lock();
+        write!(stdout, "{prompt}").and_then(|()| stdout.flush()).map_err(StdoutError::from)?;
+    }
+    Ok(())
 }

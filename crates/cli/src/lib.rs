@@ -33,7 +33,7 @@ pub use address::{address, peer};
 pub use color::ColorArgs;
 pub use escape::escape;
 pub use failure::{Advice, Exit, at_bind, at_send, run};
-pub use input::ask;
+pub use input::{ask, ask_bytes};
 pub use output::{count, ready};
 pub use period::Period;
 pub use shelves::{Shelves, shelve};

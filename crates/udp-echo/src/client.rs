@@ -14,7 +14,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use anyhow::Context;
-use cli::{Advice, ask, count, escape, say};
+use cli::{Advice, ask_bytes, count, escape, say};
 
 use crate::server::DATAGRAM_LEN_MAX;
 
@@ -45,9 +45,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     socket.connect(server).with_context(|| format!("cannot send to {server}"))?;
 
     let mut buffer = vec![0; DATAGRAM_LEN_MAX];
-    while let Some(line) = ask("say: ")? {
+    while let Some(line) = ask_bytes("say: ")? {
         let sent = socket
-            .send(line.as_bytes())
+            .send(&line)
             .with_context(|| format!("cannot send {} to {server}", count(line.len(), "byte")));
         match line.len() {
             0..=PAYLOAD_LEN_MAX => sent,
@@ -55,7 +55,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         }?;
         let len = socket.recv(&mut buffer).with_context(|| format!("no answer from {server}"))?;
         say!("{}", escape(&buffer[..len]))?;
-        if line == "exit" {
+        if line == b"exit" {
             break;
         }
     }

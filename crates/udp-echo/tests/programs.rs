@@ -44,6 +44,14 @@ fn a_client_says_each_line_and_ends_politely() {
     }
 }
 
+#[test]
+fn a_line_that_is_not_utf8_travels_as_it_is() {
+    let server = Server::start(&["-q"]);
+    let output = run("client", &[&server.address], b"\xff\xe7\x88\nhi\n");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "\\xff\\xe7\\x88\nhi\n");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_line_that_no_datagram_holds_is_an_error_that_says_so() {
@@ -141,7 +149,7 @@ fn asked(load: &[&str]) -> u64 {
     load[place + 1].parse().unwrap()
 }
 
-fn run(role: &str, words: &[&str], typed: &str) -> Output {
+fn run(role: &str, words: &[&str], typed: impl AsRef<[u8]>) -> Output {
     let mut child = Command::new(PROGRAM)
         .arg(role)
         .args(words)
@@ -151,7 +159,7 @@ fn run(role: &str, words: &[&str], typed: &str) -> Output {
         .spawn()
         .unwrap();
     // It may have ended already, without reading all.
-    let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
+    let _ = child.stdin.take().unwrap().write_all(typed.as_ref());
     child.wait_with_output().unwrap()
 }
 
