@@ -25,7 +25,7 @@
 //! meanings: an echo of the ACK that moved the window here, or the report that its first block was
 //! lost (RFC 7440 §4). A receiver acknowledges block base - 1 at most once for each copy that it was
 //! sent, so the machine counts the copies: that many ACKs are explained, and say nothing. One more
-//! is a report, and the first one since the window was sent is obeyed.
+//! is a report, and it is obeyed if it can be one: the window must have begun a round trip ago.
 //!
 //! **Pace.** The window is what was agreed and stays so: the receiver is silent until it is full. But
 //! a window can be larger than the receiver's socket buffer, and then its end is lost each time. So
@@ -106,8 +106,6 @@ pub struct Sender {
     /// How many more ACKs of base - 1 are explained, and since when.
     echoes: u8,
     advanced: Instant,
-    /// The first block's loss was reported since it was last sent.
-    reported: bool,
     /// A single block to repeat, to make a silent receiver speak.
     probe: Option<u64>,
     probed: bool,
@@ -158,7 +156,6 @@ impl Sender {
             copies: vec![0; window.into()].into(),
             echoes: 0,
             advanced: now,
-            reported: false,
             probe: None,
             probed: false,
             sent_from: 1,
@@ -230,7 +227,6 @@ impl Sender {
         }
         if self.next == self.base {
             self.began = now;
-            self.reported = false;
         }
         let blocks = self.next..self.next + count;
         self.next = blocks.end;
@@ -342,7 +338,7 @@ impl Sender {
             }
         } else {
             self.sent_from = self.base;
-            self.pace.window_arrived(window_full);
+            self.pace.window_arrived(arrived, window_full);
         }
     }
 
@@ -363,11 +359,10 @@ impl Sender {
         // Nobody can miss what was not sent, or not yet have it after less than a round trip.
         let sent = self.next > self.base;
         let early = now < self.began + self.timer.round_trip_min();
-        if self.reported || !sent || early {
+        if !sent || early {
             return false;
         }
         self.measure_report(now);
-        self.reported = true;
         self.sent.reports += 1;
         self.again(now, 0);
         true
@@ -470,8 +465,8 @@ impl Sender {
 /// ```text
 /// window of 16:   ▓▓▓▓ pause ▓▓▓▓ pause ▓▓▓▓ pause ▓▓▓▓ ACK 16 ▓▓▓▓ …
 /// all arrived     double the burst; after a first loss, add a quarter now and then
-/// a loss          the burst becomes nearly what came through; if it is small already, the pause
-///                 doubles
+/// a loss          after fewer blocks than a burst: that becomes nearly the burst's length; if it
+///                 is short already, the pause doubles. After more: bad luck, the first few times
 /// ```
 #[derive(Debug)]
 struct Pace {
@@ -483,8 +478,13 @@ struct Pace {
     left: u64,
     pause: Duration,
     pause_until: Option<Instant>,
+    /// Blocks that came through one behind the other, in bursts of this length or shorter.
+    run: u64,
+    /// Losses since a whole window came through.
+    losses: u32,
     /// Whole windows since the last change, and how many are wanted before the burst grows. Every
-    /// loss doubles them: who finds the limit once need not run into it again and again.
+    /// loss after a short run doubles them: who finds the limit once need not run into it again and
+    /// again.
     arrived: u32,
     wanted: u32,
 }
@@ -501,6 +501,9 @@ const LEAST_BURST_BYTES: u64 = 8 << 10;
 
 const PAUSE_MIN: Duration = Duration::from_micros(200);
 const PAUSE_MAX: Duration = Duration::from_millis(20);
+/// So many losses, and no window whole in between, are no bad luck.
+const LOSSES_MAX: u32 = 4;
+
 const WINDOWS_WANTED_MAX: u32 = 256;
 
 impl Pace {
@@ -515,6 +518,8 @@ impl Pace {
             left: burst,
             pause: PAUSE_MIN,
             pause_until: None,
+            run: 0,
+            losses: 0,
             arrived: 0,
             wanted: 1,
         }
@@ -546,37 +551,51 @@ impl Pace {
         self.pause_until = None;
     }
 
-    /// Nothing is on its way any more. A whole window without a loss lets the burst grow.
-    fn window_arrived(&mut self, whole: bool) {
+    /// So many blocks have come through, and nothing is on its way any more. A whole window without
+    /// a loss lets the burst grow.
+    fn window_arrived(&mut self, blocks: u64, whole: bool) {
         self.left = self.burst;
         self.pause_until = None;
+        self.run = self.run.saturating_add(blocks);
+        if whole {
+            self.losses = 0;
+            // Shorter little by little, as it was lengthened by a few losses that may have been luck.
+            self.pause = (self.pause - self.pause / 8).max(PAUSE_MIN);
+        }
         if !whole || self.burst == self.window {
             return;
         }
         self.arrived += 1;
         if self.arrived >= self.wanted {
-            self.arrived = 0;
             let more = if self.wanted == 1 { self.burst } else { self.burst / 4 };
             self.burst = (self.burst + more.max(1)).min(self.window);
-            self.pause = (self.pause / 2).max(PAUSE_MIN);
+            // What shorter bursts achieved says nothing about longer ones.
+            (self.run, self.arrived) = (0, 0);
         }
     }
 
-    fn lost(&mut self, arrived: u64, now: Instant, round_trip: Option<Duration>) {
-        if self.burst > self.least.max(2) {
-            self.pause_until = None;
-        } else {
+    /// So many blocks have come through, and then something was lost. After a long run that was bad
+    /// luck; after a short one the burst was too long, and time after time the pause too short.
+    fn lost(&mut self, blocks: u64, now: Instant, round_trip: Option<Duration>) {
+        let run = self.run.saturating_add(blocks);
+        self.losses = self.losses.saturating_add(1);
+        self.pause_until = None;
+        let too_long = run < self.burst;
+        let too_short = self.losses >= LOSSES_MAX || too_long && self.burst <= self.least.max(2);
+        if too_short {
             // What was lost is sent at once, unless that did not help the last time.
             self.pause_until = (self.pause > PAUSE_MIN).then(|| now + self.pause);
             self.pause = (self.pause * 2).min(pause_max(round_trip));
         }
-        if arrived < self.burst {
-            self.burst = ((self.burst + 3 * arrived) / 4).max(self.least);
-            self.wanted = (self.wanted * 2).min(WINDOWS_WANTED_MAX);
-        } else {
-            self.burst = (self.burst + (arrived - self.burst) / 4).min(self.window);
+        if too_long {
+            self.burst = ((self.burst + 3 * run) / 4).max(self.least);
+        } else if !too_short {
+            self.burst = (self.burst + (run - self.burst) / 4).min(self.window);
         }
-        self.arrived = 0;
+        if too_long || too_short {
+            self.wanted = (self.wanted * 2).min(WINDOWS_WANTED_MAX);
+        }
+        (self.run, self.arrived) = (0, 0);
         self.left = self.burst;
     }
 }

@@ -129,6 +129,13 @@ fn a_report_that_got_lost_is_repeated() {
 }
 
 #[test]
+fn the_block_before_a_gap_again_is_silence() {
+    // It was acknowledged by the report, and what follows it will speak for itself.
+    let script = [(1, "data 1"), (3, "data 3"), (10, "data 1"), (11, "data 2")];
+    check(4, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n11 wrote 2");
+}
+
+#[test]
 fn the_end_of_a_window_again_means_that_its_ack_got_lost() {
     // W-06; blocks from within it say nothing.
     let script = [
