@@ -172,6 +172,9 @@ fn client(
         .send_to(QUESTION, everybody)
         .with_context(|| format!("cannot ask everybody at {everybody}"))?;
     say!("asked: {everybody}")?;
+    if is_one(everybody) {
+        note!("{everybody} is neither a broadcast address nor a group: one machine is asked");
+    }
 
     let deadline = Instant::now() + wait.duration();
     // By address, because a datagram can come twice, and a name can belong to two.
@@ -217,6 +220,21 @@ fn permit(socket: &UdpSocket, everybody: SocketAddr, interface: Ipv4Addr) -> io:
     }
 }
 // ANCHOR_END: client
+
+/// Whether `address` is known to be that of one machine.
+fn is_one(address: SocketAddr) -> bool {
+    match address.ip() {
+        ip if ip.is_multicast() => false,
+        IpAddr::V6(_) => true,
+        // Only the system knows the network's mask. Linux refuses to connect to a broadcast
+        // address without SO_BROADCAST, and connecting sends nothing; others refuse later.
+        IpAddr::V4(_) => {
+            cfg!(target_os = "linux")
+                && UdpSocket::bind(any_address_like(address))
+                    .is_ok_and(|spare| spare.connect(address).is_ok())
+        }
+    }
+}
 
 /// The name in an answer, fit for a terminal; `None` when it is no answer.
 fn name_in(datagram: &[u8]) -> Option<String> {
@@ -304,6 +322,21 @@ mod tests {
             permit(&socket, group, interface).unwrap();
             assert_eq!(SockRef::from(&socket).multicast_ttl_v4().unwrap(), ttl);
             assert_eq!(SockRef::from(&socket).multicast_if_v4().unwrap(), interface);
+        }
+    }
+
+    // Other systems do not tell before the send.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_of_one_machine_is_told_from_one_of_many() {
+        for (address, one) in [
+            ("127.0.0.1:9", true),
+            ("[::1]:9", true),
+            ("127.255.255.255:9", false),
+            ("239.255.77.77:9", false),
+            ("[ff11::7]:9", false),
+        ] {
+            assert_eq!(is_one(address.parse().unwrap()), one, "{address}");
         }
     }
 
