@@ -57,7 +57,7 @@ fn a_line_that_is_not_utf8_travels_as_it_is() {
 fn a_line_that_no_datagram_holds_is_an_error_that_says_so() {
     let server = Server::start(&["-q"]);
     for (len, code) in [(65_507, 0), (65_508, 1)] {
-        let output = run("client", &[&server.address], &"x".repeat(len));
+        let output = run("client", &[&server.address], "x".repeat(len));
         assert_eq!(output.status.code(), Some(code), "{len}");
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(errors.contains("65,507 bytes at most"), code == 1, "{errors}");
