@@ -345,13 +345,11 @@ impl Sender {
     /// ACK base - 1 came: an echo, or the report that the window's first block is missing. Whether
     /// it was a report.
     fn maybe_report(&mut self, now: Instant) -> bool {
-        // ANCHOR: old-ack
         // Only the ACK for the block in flight moves a sender on. Answering an old one with another
         // DATA would double every later packet (RFC 1123, 4.2.3.1), so an old ACK is silence.
         if self.window == 1 {
             return false;
         }
-        // ANCHOR_END: old-ack
         // What was sent before the window moved here was answered within a round trip.
         let echo = self.timer.round_trip_max().is_none_or(|most| now <= self.advanced + most);
         if self.echoes > 0 && echo {
