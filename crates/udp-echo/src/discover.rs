@@ -329,14 +329,15 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn an_address_of_one_machine_is_told_from_one_of_many() {
-        for (address, one) in [
-            ("127.0.0.1:9", true),
-            ("[::1]:9", true),
-            ("127.255.255.255:9", false),
-            ("239.255.77.77:9", false),
-            ("[ff11::7]:9", false),
+        for (ip, one) in [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("127.255.255.255", false),
+            ("239.255.77.77", false),
+            ("ff11::7", false),
         ] {
-            assert_eq!(is_one(address.parse().unwrap()), one, "{address}");
+            let address = SocketAddr::new(ip.parse().unwrap(), 9);
+            assert_eq!(is_one(address), one, "{address}");
         }
     }
 
