@@ -14,7 +14,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,6 +48,7 @@ struct Shared {
     names: Arc<Names>,
     trace: Arc<Trace>,
     connections: Mutex<Vec<Weak<Connection>>>,
+    accepted: AtomicU64,
     over: AtomicBool,
 }
 
@@ -88,6 +89,7 @@ impl TcpCable {
             names,
             trace,
             connections: Mutex::default(),
+            accepted: AtomicU64::new(0),
             over: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -141,8 +143,8 @@ impl Shared {
             return;
         };
         self.trace.note(flow, Direction::ToServer, What::Opened, Vec::new());
-        // Counted from 1, as a person counts, and as the lesson `relay` does.
-        let number = u64::try_from(flow + 1).unwrap_or(u64::MAX);
+        // Counted from 1 in each cable, as for datagrams.
+        let number = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let lane = |direction| Lane {
             faults: Mutex::new(StreamFaults::new(self.settings, self.seed, number, direction)),
             changed: Condvar::new(),

@@ -57,6 +57,9 @@ struct State {
     fronts: HashMap<SocketAddr, Arc<UdpSocket>>,
     /// What the server sees: a socket for each client.
     backs: HashMap<SocketAddr, Arc<UdpSocket>>,
+    /// The flows of the trace by their number in this cable, which decides their fate: what passed
+    /// through others before must not change it.
+    numbers: HashMap<usize, u64>,
 }
 
 /// A datagram with the way it will leave.
@@ -90,6 +93,7 @@ impl UdpCable {
             link: Link::new(settings, seed),
             fronts: HashMap::new(),
             backs: HashMap::new(),
+            numbers: HashMap::new(),
         };
         let shared = Arc::new(Shared {
             server,
@@ -154,8 +158,7 @@ impl Shared {
         let now = Instant::now();
         let flow = self.trace.flow(client, server, &self.names);
         let what = self.trace.keeps_bytes().then(|| What::Datagram(parcel.bytes.clone()));
-        // Counted from 1, as a person counts, and as the lesson `relay` does.
-        let number = u64::try_from(flow + 1).unwrap_or(u64::MAX);
+        let number = state.number_of(flow);
         let report = state.link.handle_datagram(now, number, direction, parcel);
         let done = report.deeds().map(|deed| deed.to_string()).collect();
         if let Some(what) = what {
@@ -222,6 +225,12 @@ impl Shared {
 }
 
 impl State {
+    /// Counted from 1, as a person counts, and as the lesson `relay` does.
+    fn number_of(&mut self, flow: usize) -> u64 {
+        let next = u64::try_from(self.numbers.len() + 1).unwrap_or(u64::MAX);
+        *self.numbers.entry(flow).or_insert(next)
+    }
+
     fn send_what_is_due(&mut self, now: Instant) {
         while let Some(transmit) = self.link.poll_transmit(now) {
             let Parcel { bytes, from, to } = transmit.payload;
