@@ -54,6 +54,35 @@ const COLUMNS_OF_MANY: &[Column] = &[
 /// Block sizes and windows that everybody is asked for.
 const SHAPES: [(u16, u16); 4] = [(1428, 64), (8192, 8), (65464, 1), (65464, 16)];
 
+/// Clients that a system may have: name, program, its words with and without options, and whether
+/// it knows windows.
+const CLIENTS: &[(&str, &str, Option<&str>, &str, bool)] = &[
+    (
+        "atftp",
+        "atftp",
+        Some(
+            "atftp --option 'blksize {blksize}' --option 'windowsize {windowsize}' -g -r {file} -l {out} {ip} {port}",
+        ),
+        "atftp -g -r {file} -l {out} {ip} {port}",
+        true,
+    ),
+    (
+        "curl",
+        "curl",
+        Some("curl -sS --tftp-blksize {blksize} -o {out} tftp://{ip}:{port}/{file}"),
+        "curl -sS -o {out} tftp://{ip}:{port}/{file}",
+        false,
+    ),
+    (
+        "busybox",
+        "busybox",
+        Some("busybox tftp -g -b {blksize} -r {file} -l {out} {ip} {port}"),
+        "busybox tftp -g -r {file} -l {out} {ip} {port}",
+        false,
+    ),
+    ("tftp-hpa", "tftp", None, "tftp -m binary {ip} {port} -c get {file} {out}", false),
+];
+
 /// One end. `{ip}`, `{port}`, `{bind}`, `{root}`, `{out}`, `{blksize}` and `{windowsize}` are filled in.
 #[derive(Clone)]
 struct End {
@@ -181,32 +210,7 @@ fn clients(args: &Args, ours: &str, bench: &mut Bench) -> Vec<End> {
         leaves: false,
         slow: false,
     }];
-    for (name, program, asked, plain, windows) in [
-        (
-            "atftp",
-            "atftp",
-            Some(
-                "atftp --option 'blksize {blksize}' --option 'windowsize {windowsize}' -g -r {file} -l {out} {ip} {port}",
-            ),
-            "atftp -g -r {file} -l {out} {ip} {port}",
-            true,
-        ),
-        (
-            "curl",
-            "curl",
-            Some("curl -sS --tftp-blksize {blksize} -o {out} tftp://{ip}:{port}/{file}"),
-            "curl -sS -o {out} tftp://{ip}:{port}/{file}",
-            false,
-        ),
-        (
-            "busybox",
-            "busybox",
-            Some("busybox tftp -g -b {blksize} -r {file} -l {out} {ip} {port}"),
-            "busybox tftp -g -r {file} -l {out} {ip} {port}",
-            false,
-        ),
-        ("tftp-hpa", "tftp", None, "tftp -m binary {ip} {port} -c get {file} {out}", false),
-    ] {
+    for &(name, program, asked, plain, windows) in CLIENTS {
         if in_path(program).is_none() {
             bench.skipped.push((name.to_owned(), "not installed".to_owned()));
             continue;
