@@ -360,7 +360,7 @@ fn suggest(demo: &Demo, report: &Report) {
     }
     let bold = anstyle::Style::new().bold();
     let _ = cli::say!("\n{bold}Try it yourself{bold:#}, each line in a terminal of its own:");
-    for command in demo.transcript.commands_by_hand() {
+    for command in demo.transcript.commands_by_hand(&demo.chapter) {
         let _ = cli::say!("  {command}");
     }
     let file = format!("crates/{}/src/{}.rs", demo.chapter, demo.lesson.replace('-', "_"));

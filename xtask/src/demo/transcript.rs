@@ -188,10 +188,11 @@ impl Transcript {
         })
     }
 
-    /// The commands as a person would type them. With one server the defaults of both ends agree
-    /// and need not be typed; with more, each has a port of its own.
+    /// The commands as a person would type them, each server with a port of its own. All addresses
+    /// are named, because not every client has a default. `chapter` is run with cargo, other
+    /// programs by their name.
     #[must_use]
-    pub fn commands_by_hand(&self) -> Vec<String> {
+    pub fn commands_by_hand(&self, chapter: &str) -> Vec<String> {
         let starts = self.steps.iter().enumerate().filter_map(|(at, step)| match &step.action {
             Action::Start { actor, words } => Some((at, *actor, words)),
             _ => None,
@@ -209,8 +210,10 @@ impl Transcript {
             }
             commands.push((words, address));
         }
-        let is_simple = names.len() <= 1 && commands.iter().all(|(words, _)| stands_alone(words));
-        commands.iter().map(|(words, address)| by_hand(words, address, &names, is_simple)).collect()
+        commands
+            .iter()
+            .map(|(words, address)| by_hand(words, address.as_deref(), &names, chapter))
+            .collect()
     }
 
     /// The ready line that the actor says in the life that begins at step `start`.
@@ -229,31 +232,23 @@ impl Transcript {
 /// The first port that commands by hand use; none that a lesson has for its default.
 const BY_HAND_PORT: usize = 9500;
 
-/// Whether each name in the command is an argument of its own, which the default replaces.
-fn stands_alone(words: &[Pattern]) -> bool {
-    words.windows(2).all(|pair| {
-        let is_option = pair[0].fill(&Names::new()).starts_with("--");
-        pair[1].names().next().is_none() || (!is_option && pair[1].is_only_wildcards())
-    })
-}
-
-fn by_hand(words: &[Pattern], address: &Option<String>, names: &Names, is_simple: bool) -> String {
-    let mut command = vec![format!("cargo run -q -p {} --", words[0].fill(names))];
-    let mut rest = words[1..].iter().peekable();
-    while let Some(word) = rest.next() {
-        let text = word.fill(names);
-        let binds = rest.peek().is_some_and(|next| next.fill(names).ends_with(":0"));
-        if is_simple && text == "--bind" && binds {
-            rest.next();
-        } else if !(is_simple && word.names().next().is_some()) {
-            let text = match address {
-                Some(address) if text.ends_with(":0") => address.clone(),
-                _ => text,
-            };
-            command.push(shlex::try_quote(&text).map_or_else(|_| text.clone(), Into::into));
-        }
-    }
-    command.join(" ")
+fn by_hand(words: &[Pattern], address: Option<&str>, names: &Names, chapter: &str) -> String {
+    let words: Vec<String> = words
+        .iter()
+        .map(|word| match (word.fill(names), address) {
+            (text, Some(address)) if text.ends_with(":0") => address.to_owned(),
+            (text, _) => text,
+        })
+        .collect();
+    let arguments = words[1..].iter().map(|word| {
+        shlex::try_quote(word).map_or_else(|_| word.clone(), std::borrow::Cow::into_owned)
+    });
+    let program = if words[0] == chapter {
+        format!("cargo run -q -p {chapter} --")
+    } else {
+        words[0].clone()
+    };
+    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// A line of the file, for messages.
@@ -758,11 +753,22 @@ mod tests {
     }
 
     #[test]
-    fn commands_by_hand_leave_out_what_the_defaults_give() {
+    fn commands_by_hand_name_the_program_and_its_server() {
         by_hand(
             "server $ udp-echo chat server --bind 127.0.0.1:0\nserver > listening on {server}\n\
              ann $ udp-echo chat client {server} --name 'Ann B'\nann = 0",
-            &["-p udp-echo -- chat server", "-p udp-echo -- chat client --name 'Ann B'"],
+            &[
+                "cargo run -q -p udp-echo -- chat server --bind 127.0.0.1:9500",
+                "cargo run -q -p udp-echo -- chat client 127.0.0.1:9500 --name 'Ann B'",
+            ],
+        );
+        by_hand(
+            "server $ udp-echo server --bind 127.0.0.1:0\nserver > listening on {server}\n\
+             ann $ socat - UDP:{server}\nann = 0",
+            &[
+                "cargo run -q -p udp-echo -- server --bind 127.0.0.1:9500",
+                "socat - UDP:127.0.0.1:9500",
+            ],
         );
     }
 
@@ -773,17 +779,17 @@ mod tests {
              relay $ udp-echo relay --to {server} --bind 127.0.0.1:0\nrelay > listening on {relay}\n\
              ann $ udp-echo client {relay}\nann = 0",
             &[
-                "-p udp-echo -- server --bind 127.0.0.1:9500",
-                "-p udp-echo -- relay --to 127.0.0.1:9500 --bind 127.0.0.1:9501",
-                "-p udp-echo -- client 127.0.0.1:9501",
+                "cargo run -q -p udp-echo -- server --bind 127.0.0.1:9500",
+                "cargo run -q -p udp-echo -- relay --to 127.0.0.1:9500 --bind 127.0.0.1:9501",
+                "cargo run -q -p udp-echo -- client 127.0.0.1:9501",
             ],
         );
         by_hand(
             "oak $ x discover server --bind 239.255.77.77:0\noak > listening on {group}\n\
              elm $ x discover server --bind {group}\nelm > listening on {group}",
             &[
-                "-p x -- discover server --bind 239.255.77.77:9500",
-                "-p x -- discover server --bind 239.255.77.77:9500",
+                "x discover server --bind 239.255.77.77:9500",
+                "x discover server --bind 239.255.77.77:9500",
             ],
         );
     }
@@ -791,8 +797,7 @@ mod tests {
     #[track_caller]
     fn by_hand(steps: &str, want: &[&str]) {
         let transcript = Transcript::parse(&format!("# T.\n{steps}")).unwrap();
-        let want: Vec<String> = want.iter().map(|line| format!("cargo run -q {line}")).collect();
-        assert_eq!(transcript.commands_by_hand(), want);
+        assert_eq!(transcript.commands_by_hand("udp-echo"), want);
     }
 
     #[track_caller]
