@@ -1,0 +1,1 @@
+//! Chapter 5: TCP carries bytes. Where does one message end?

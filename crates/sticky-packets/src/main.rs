@@ -1,0 +1,27 @@
+//! One binary for the chapter: `sticky-packets <lesson> …`. Each lesson owns its arguments.
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Chapter 5: where does one message end?
+#[derive(Parser)]
+#[command(version, after_help = "Watch a lesson: cargo xtask demo sticky-packets/cuts")]
+struct Program {
+    #[command(subcommand)]
+    lesson: Lesson,
+    #[command(flatten)]
+    color: cli::ColorArgs,
+}
+
+const SHELVES: cli::Shelves = &[];
+
+#[derive(Subcommand)]
+enum Lesson {}
+
+fn main() -> ExitCode {
+    let matches = cli::shelve(Program::command(), SHELVES).get_matches();
+    let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    program.color.apply();
+    cli::run(|| match program.lesson {})
+}
