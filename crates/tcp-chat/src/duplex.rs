@@ -57,8 +57,8 @@ enum Role {
 ///
 /// # Errors
 /// When a call fails.
-pub fn run(args: Args) -> anyhow::Result<()> {
-    match args.role {
+pub fn run(Args { role }: Args) -> anyhow::Result<()> {
+    match role {
         Role::Server { bind } => server(bind),
         Role::Client { server } => client(server),
     }
