@@ -60,8 +60,7 @@ enum Role {
 
 #[derive(clap::Args)]
 struct LeaveArgs {
-    /// What ends the talk, whoever says it; may be given more than once. The end of input says the
-    /// first
+    /// What ends the talk; may be repeated. The end of input says the first
     #[arg(long = "quit-word", value_name = "WORD", default_values = ["exit", "q", "bye"])]
     quit_words: Vec<QuitWord>,
 }
