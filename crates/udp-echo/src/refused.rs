@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cli::failure::describe;
-use cli::{count, escape, say};
+use cli::{count, escape, say, uninterrupted};
 
 /// All ends are in this process, so what is to come comes at once.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -110,7 +110,7 @@ fn socket() -> anyhow::Result<UdpSocket> {
 
 fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
     let mut datagram = [0; 64];
-    let len = socket.recv(&mut datagram)?;
+    let len = uninterrupted(|| socket.recv(&mut datagram))?;
     Ok(datagram[..len].to_vec())
 }
 
