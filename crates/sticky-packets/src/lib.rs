@@ -15,3 +15,13 @@
 pub mod frame;
 pub mod decoder;
 pub mod line;
+
+// Between the ends.
+pub mod buffers;
+pub mod sleeping;
+pub mod nagle;
+pub mod packets;
+
+// What these lessons share.
+pub mod loopback;
+pub mod queues;
