@@ -8,10 +8,27 @@
 //!  messages      [hel]  [how]  [are]  [you]
 //! ```
 //!
-//! *Read* the decoders: [`frame`] (what comes out) → [`decoder`] (what is the same for all) →
-//! [`line`].
+//! *Read*, from what looks right to what is:
+//!
+//! - What comes out, and what is the same for all: [`frame`] → [`decoder`] → [`encode`].
+//! - Framings, each mending the one before: [`naive`] → [`fixed`] → [`line`] → [`delimiter`] →
+//!   [`length`] → [`varint`] → [`cobs`].
+//! - Around them: [`words`] (the same layout in netty's words and in tokio's) → [`framings`] (by
+//!   name) → [`framed`] (around any `Read` and `Write`).
 
 // The decoders: no socket, no clock.
 pub mod frame;
 pub mod decoder;
+pub mod encode;
+pub mod naive;
+pub mod fixed;
 pub mod line;
+pub mod delimiter;
+pub mod length;
+pub mod varint;
+pub mod cobs;
+pub mod words;
+pub mod framings;
+
+// Around them.
+pub mod framed;
