@@ -35,10 +35,32 @@ pub trait Decode {
     /// # Errors
     /// When a frame is broken or too long. If the error [`goes_on`](FrameError::goes_on), so may
     /// the caller: the next call gives the frame behind it. If not, nothing more is taken.
+    #[inline]
     fn next_in<'a, 'b: 'a>(
         &'a mut self,
         input: &mut &'b [u8],
-    ) -> Result<Option<Frame<'a>>, FrameError>;
+    ) -> Result<Option<Frame<'a>>, FrameError> {
+        let source = *input;
+        let (used, found) = self.find(source);
+        *input = source.get(used..).unwrap_or_default();
+        match found? {
+            Some(whole) => self.open(whole, source).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The first half of [`next_in`](Decode::next_in), which borrows nothing: how much of `input`
+    /// it takes, and where the frame lies. For those who read on in a loop when there is none.
+    ///
+    /// # Errors
+    /// Those of [`next_in`](Decode::next_in).
+    fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>);
+
+    /// The second half: the frame that was just found, with the same `input`.
+    ///
+    /// # Errors
+    /// When its content is broken.
+    fn open<'a>(&'a mut self, whole: Whole, input: &'a [u8]) -> Result<Frame<'a>, FrameError>;
 
     /// Keeps a copy of these bytes for [`next`](Decode::next): one copy more than
     /// [`next_in`](Decode::next_in), and one borrow less.
@@ -49,7 +71,7 @@ pub trait Decode {
     /// # Errors
     /// Those of [`next_in`](Decode::next_in).
     fn next(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        self.next_in(&mut &[][..])
+        self.next_in(&mut [].as_slice())
     }
 
     /// The stream has ended. To be called when there is no next frame. A framing whose last frame
@@ -91,6 +113,17 @@ pub enum Policy {
     Skip,
 }
 
+/// Where a whole frame lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Whole {
+    /// With the decoder: it came in several reads.
+    Kept,
+    /// In what was fed, from here to there.
+    Fed(usize, usize),
+    /// In what was read.
+    Read(usize, usize),
+}
+
 /// Where a frame ends.
 pub trait Framing {
     /// Goes on with a frame, in bytes that have not been looked at; there is at least one. After
@@ -111,6 +144,11 @@ pub trait Framing {
 
     /// Whether [`open`](Framing::open) looks at every byte.
     fn opens_by_looking(&self) -> bool;
+
+    /// How many bytes [`scan`](Framing::scan) has looked at more than once.
+    fn examined_again(&self) -> u64 {
+        0
+    }
 
     /// How long the frame is that is being scanned, if that is known.
     fn wanted(&self) -> Option<u64> {
@@ -155,7 +193,7 @@ pub enum Unfit {
     TooLong,
 }
 
-/// A framing, and what it needs to remember between reads.
+/// A framing, and what is remembered between reads.
 #[derive(Clone, Debug)]
 pub struct Decoder<F> {
     core: Core<F>,
@@ -164,14 +202,21 @@ pub struct Decoder<F> {
     fed_taken: usize,
 }
 
+/// What is fed lies outside, so that it can be borrowed while this goes on.
 #[derive(Clone, Debug)]
 struct Core<F> {
-    framing: F,
-    limit: usize,
-    policy: Policy,
+    state: State<F>,
     /// The beginning of a frame; or all of it, if it is lent out.
     partial: Vec<u8>,
     lent: bool,
+}
+
+/// What is kept lies outside, for the same reason.
+#[derive(Clone, Debug)]
+struct State<F> {
+    framing: F,
+    limit: usize,
+    policy: Policy,
     scratch: Vec<u8>,
     /// Whether the frame that is being scanned was too long.
     skipping: bool,
@@ -182,25 +227,14 @@ struct Core<F> {
     dead: Option<FrameError>,
 }
 
-/// Where a whole frame lies.
-#[derive(Clone, Copy, Debug)]
-enum Whole {
-    /// In `partial`.
-    Kept,
-    /// In what was read, from here to there.
-    Read(usize, usize),
-}
-
 impl<F: Framing> Decoder<F> {
     /// A decoder whose messages have at most `limit` bytes each: the message itself, without
     /// header, delimiter or escapes.
     pub fn new(framing: F, limit: usize) -> Self {
-        let core = Core {
+        let state = State {
             framing,
             limit,
             policy: Policy::default(),
-            partial: Vec::new(),
-            lent: false,
             scratch: Vec::new(),
             skipping: false,
             offset: 0,
@@ -208,39 +242,53 @@ impl<F: Framing> Decoder<F> {
             examined: 0,
             dead: None,
         };
+        let core = Core { state, partial: Vec::new(), lent: false };
         Self { core, fed: Vec::new(), fed_taken: 0 }
     }
 
     /// What happens after a frame that is too long.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.core.policy = policy;
+        self.core.state.policy = policy;
         self
+    }
+
+    /// What was fed and is not taken.
+    fn unread(&self) -> &[u8] {
+        self.fed.get(self.fed_taken..).unwrap_or_default()
     }
 }
 
 impl<F: Framing> Decode for Decoder<F> {
     #[inline]
-    fn next_in<'a, 'b: 'a>(
-        &'a mut self,
-        input: &mut &'b [u8],
-    ) -> Result<Option<Frame<'a>>, FrameError> {
-        let mut source: &'a [u8] = input;
-        let mut found = (0, Ok(None));
+    fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
         if self.fed_taken < self.fed.len() {
-            source = self.fed.get(self.fed_taken..).unwrap_or_default();
-            found = self.core.advance(source);
-            self.fed_taken += found.0;
+            let unread = self.fed.get(self.fed_taken..).unwrap_or_default();
+            let (used, found) = self.core.advance(unread);
+            let before = self.fed_taken;
+            self.fed_taken += used;
+            match found {
+                Ok(Some(Whole::Read(from, to))) => {
+                    return (0, Ok(Some(Whole::Fed(before + from, before + to))));
+                }
+                Ok(None) => {}
+                found => return (0, found),
+            }
         }
-        if matches!(found.1, Ok(None)) {
-            source = input;
-            found = self.core.advance(source);
-            *input = input.get(found.0..).unwrap_or_default();
-        }
-        match found.1? {
-            Some(whole) => self.core.open(whole, source).map(Some),
-            None => Ok(None),
-        }
+        self.core.advance(input)
+    }
+
+    #[inline]
+    fn open<'a>(&'a mut self, whole: Whole, input: &'a [u8]) -> Result<Frame<'a>, FrameError> {
+        let raw = match whole {
+            Whole::Read(from, to) => input.get(from..to),
+            Whole::Fed(from, to) => self.fed.get(from..to),
+            Whole::Kept => {
+                self.core.lent = true;
+                Some(self.core.partial.as_slice())
+            }
+        };
+        self.core.state.open(raw.unwrap_or_default())
     }
 
     fn feed(&mut self, bytes: &[u8]) {
@@ -254,29 +302,42 @@ impl<F: Framing> Decode for Decoder<F> {
     }
 
     fn finish(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        let unread = self.fed.get(self.fed_taken..).unwrap_or_default();
-        self.core.finish(unread)
+        if let Some(error) = self.core.state.dead {
+            return Err(error);
+        }
+        self.core.settle();
+        let unread = self.unread().len();
+        let state = &self.core.state;
+        if state.skipping || (state.scanned == 0 && unread == 0) {
+            return Ok(None);
+        }
+        if unread == 0 && state.framing.ends_with_the_stream() {
+            return self.open(Whole::Kept, &[]).map(Some);
+        }
+        let why = Why::Ended { have: state.scanned + wide(unread), want: state.framing.wanted() };
+        let excerpt = Excerpt::of(&[&self.core.partial, self.unread()]);
+        Err(self.core.state.error(why, excerpt, false))
     }
 
     fn release(&mut self) {
-        if self.fed_taken == self.fed.len() {
+        if self.unread().is_empty() {
             (self.fed, self.fed_taken) = (Vec::new(), 0);
         }
         self.core.settle();
         if self.core.partial.is_empty() {
             self.core.partial = Vec::new();
         }
-        self.core.scratch = Vec::new();
+        self.core.state.scratch = Vec::new();
     }
 
     fn status(&self) -> Status {
-        let core = &self.core;
-        let partial = if core.lent { 0 } else { core.partial.len() };
+        let Core { state, partial, lent } = &self.core;
+        let kept = if *lent { 0 } else { partial.len() };
         Status {
-            pending: partial + self.fed.len() - self.fed_taken,
-            held: core.partial.capacity() + core.scratch.capacity() + self.fed.capacity(),
-            taken: core.offset + core.scanned,
-            examined: core.examined,
+            pending: kept + self.unread().len(),
+            held: partial.capacity() + state.scratch.capacity() + self.fed.capacity(),
+            taken: state.offset + state.scanned,
+            examined: state.examined + state.framing.examined_again(),
         }
     }
 }
@@ -285,7 +346,7 @@ impl<F: Framing> Core<F> {
     /// Scans until a frame is whole. Says how much of `input` it took.
     #[inline]
     fn advance(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
-        if let Some(error) = self.dead {
+        if let Some(error) = self.state.dead {
             return (0, Err(error));
         }
         self.settle();
@@ -295,108 +356,103 @@ impl<F: Framing> Core<F> {
             if new.is_empty() {
                 return (at, Ok(None));
             }
-            let limit = if self.skipping { u64::MAX } else { wide(self.limit) };
-            match self.framing.scan(new, limit) {
+            let state = &mut self.state;
+            let limit = if state.skipping { u64::MAX } else { wide(state.limit) };
+            match state.framing.scan(new, limit) {
                 Scan::End(end) => {
+                    state.count(end);
                     at += end;
-                    self.count(end);
-                    if let Some(whole) = self.end(at, new.get(..end).unwrap_or_default()) {
-                        return (at, Ok(Some(whole)));
+                    if state.skipping {
+                        state.skipping = false;
+                        state.begin();
+                    } else {
+                        return (at, Ok(Some(self.whole(at, new.get(..end).unwrap_or_default()))));
                     }
                 }
                 Scan::More => {
-                    self.count(new.len());
-                    if !self.skipping {
+                    state.count(new.len());
+                    if !state.skipping {
                         self.partial.extend_from_slice(new);
                     }
                     return (input.len(), Ok(None));
                 }
-                Scan::TooLong { seen, declared } => {
-                    let why = Why::TooLong { declared, limit: self.limit };
-                    let error = self.error(why, new, self.policy == Policy::Skip);
-                    self.count(seen);
-                    self.skipping = true;
-                    self.partial.clear();
-                    return (at + seen, Err(error));
-                }
-                Scan::Broken { seen, flaw } => {
-                    let error = self.error(Why::Broken(flaw), new, false);
-                    self.count(seen);
-                    return (at + seen, Err(error));
-                }
+                unfit => return self.refuse(unfit, at, new),
             }
         }
     }
 
-    /// A frame has ended with these bytes, which end at `at` of the input. Says where it lies,
-    /// unless it is one that is skipped.
+    /// A frame has ended with these bytes, which end at `at` of the input. Says where it lies.
     #[inline]
-    fn end(&mut self, at: usize, last: &[u8]) -> Option<Whole> {
-        if self.skipping {
-            self.skipping = false;
-            self.begin();
-            return None;
-        }
+    fn whole(&mut self, at: usize, last: &[u8]) -> Whole {
         if self.partial.is_empty() {
-            return Some(Whole::Read(at - last.len(), at));
+            return Whole::Read(at - last.len(), at);
         }
         self.partial.extend_from_slice(last);
-        Some(Whole::Kept)
+        Whole::Kept
     }
 
-    /// What the frame says.
-    #[inline]
-    fn open<'a>(&'a mut self, whole: Whole, source: &'a [u8]) -> Result<Frame<'a>, FrameError> {
-        let raw = match whole {
-            Whole::Kept => {
-                self.lent = true;
-                &self.partial[..]
+    /// There will be no frame: it is too long, or broken.
+    #[cold]
+    fn refuse(
+        &mut self,
+        scan: Scan,
+        at: usize,
+        new: &[u8],
+    ) -> (usize, Result<Option<Whole>, FrameError>) {
+        let state = &mut self.state;
+        let (seen, why, goes_on) = match scan {
+            Scan::More | Scan::End(_) => return (at, Ok(None)),
+            Scan::Broken { seen, flaw } => (seen, Why::Broken(flaw), false),
+            Scan::TooLong { seen, declared } => {
+                let why = Why::TooLong { declared, limit: state.limit };
+                (seen, why, state.policy == Policy::Skip)
             }
-            Whole::Read(from, to) => source.get(from..to).unwrap_or_default(),
         };
+        let error = state.error(why, Excerpt::of(&[&self.partial, new]), goes_on);
+        state.count(seen);
+        state.skipping = true;
+        self.partial.clear();
+        (at + seen, Err(error))
+    }
+
+    /// What was lent out has come back: the borrow is over.
+    #[inline]
+    fn settle(&mut self) {
+        if self.lent {
+            self.lent = false;
+            self.partial.clear();
+        }
+    }
+}
+
+impl<F: Framing> State<F> {
+    /// What the frame says that has just ended.
+    #[inline]
+    fn open<'a>(&'a mut self, raw: &'a [u8]) -> Result<Frame<'a>, FrameError> {
         if self.framing.opens_by_looking() {
             self.examined += wide(raw.len());
         }
         let offset = self.offset;
-        self.offset += self.scanned;
-        self.scanned = 0;
-        let unfit = match self.framing.open(raw, &mut self.scratch, self.limit) {
-            Ok(frame) => return Ok(frame),
-            Err(unfit) => unfit,
-        };
-        let excerpt = Excerpt::of(&[raw]);
-        let (why, goes_on) = match unfit {
-            Unfit::Broken(flaw) => (Why::Broken(flaw), true),
-            Unfit::TooLong => {
-                let why = Why::TooLong { declared: None, limit: self.limit };
-                (why, self.policy == Policy::Skip)
+        self.begin();
+        match self.framing.open(raw, &mut self.scratch, self.limit) {
+            Ok(frame) => Ok(frame),
+            Err(unfit) => {
+                let (why, goes_on) = match unfit {
+                    Unfit::Broken(flaw) => (Why::Broken(flaw), true),
+                    Unfit::TooLong => {
+                        let why = Why::TooLong { declared: None, limit: self.limit };
+                        (why, self.policy == Policy::Skip)
+                    }
+                };
+                let error = FrameError { offset, why, excerpt: Excerpt::of(&[raw]), goes_on };
+                self.dead = (!goes_on).then_some(error);
+                Err(error)
             }
-        };
-        let error = FrameError { offset, why, excerpt, goes_on };
-        self.dead = (!goes_on).then_some(error);
-        Err(error)
+        }
     }
 
-    fn finish(&mut self, unread: &[u8]) -> Result<Option<Frame<'_>>, FrameError> {
-        if let Some(error) = self.dead {
-            return Err(error);
-        }
-        self.settle();
-        if self.skipping || (self.scanned == 0 && unread.is_empty()) {
-            return Ok(None);
-        }
-        if unread.is_empty() && self.framing.ends_with_the_stream() {
-            return self.open(Whole::Kept, &[]).map(Some);
-        }
-        let why =
-            Why::Ended { have: self.scanned + wide(unread.len()), want: self.framing.wanted() };
-        Err(self.error(why, unread, false))
-    }
-
-    /// An error in the frame that is being scanned; `new` is what follows what is kept of it.
-    #[cold]
-    fn error(&mut self, why: Why, new: &[u8], goes_on: bool) -> FrameError {
-        let excerpt = Excerpt::of(&[&self.partial, new]);
+    /// An error in the frame that is being scanned.
+    fn error(&mut self, why: Why, excerpt: Excerpt, goes_on: bool) -> FrameError {
         let error = FrameError { offset: self.offset, why, excerpt, goes_on };
         self.dead = (!goes_on).then_some(error);
         error
@@ -409,18 +465,36 @@ impl<F: Framing> Core<F> {
     }
 
     /// The next byte is the first of a frame.
+    #[inline]
     fn begin(&mut self) {
         self.offset += self.scanned;
         self.scanned = 0;
     }
+}
 
-    /// What was lent out has come back: the borrow is over.
-    #[inline]
-    fn settle(&mut self) {
-        if self.lent {
-            self.lent = false;
-            self.partial.clear();
-        }
+impl<D: Decode + ?Sized> Decode for Box<D> {
+    fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
+        (**self).find(input)
+    }
+
+    fn open<'a>(&'a mut self, whole: Whole, input: &'a [u8]) -> Result<Frame<'a>, FrameError> {
+        (**self).open(whole, input)
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        (**self).feed(bytes);
+    }
+
+    fn finish(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        (**self).finish()
+    }
+
+    fn release(&mut self) {
+        (**self).release();
+    }
+
+    fn status(&self) -> Status {
+        (**self).status()
     }
 }
 

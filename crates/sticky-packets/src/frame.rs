@@ -92,6 +92,28 @@ pub enum Flaw {
         /// How many of its bytes are UTF-8.
         valid: usize,
     },
+    /// A length that is less than the header in which it stands.
+    #[error("its length of {declared} leaves no room for its own header of {header} bytes")]
+    ShorterThanHeader {
+        /// How long it says it is.
+        declared: u64,
+        /// How many bytes come before the message.
+        header: usize,
+    },
+    /// A varint whose number does not fit into 64 bits.
+    #[error("its varint does not end within 64 bits")]
+    VarintTooLong,
+    /// COBS: two zeros with nothing between them.
+    #[error("there is nothing between two zeros")]
+    CobsEmpty,
+    /// COBS: a code that points beyond the frame's end.
+    #[error("a code of {code} points beyond its end, {left} bytes away")]
+    CobsBeyond {
+        /// The code.
+        code: u8,
+        /// How many bytes follow it.
+        left: usize,
+    },
 }
 
 /// The first bytes of a frame: enough for any header, few enough for a message.

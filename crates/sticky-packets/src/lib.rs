@@ -8,12 +8,20 @@
 //!  messages      [hel]  [how]  [are]  [you]
 //! ```
 //!
-//! *Read* the decoders: [`frame`] (what comes out) → [`decoder`] (what is the same for all) →
-//! [`line`].
+//! *Read*, from what looks right to what is:
+//!
+//! - What comes out, and what is the same for all: [`frame`] → [`decoder`] → [`encode`].
+//! - Framings, each mending the one before: [`naive`] → [`fixed`] → [`line`] → [`delimiter`] →
+//!   [`length`] → [`varint`] → [`cobs`].
+//! - Around them: [`words`] (the same layout in netty's words and in tokio's) → [`framings`] (by
+//!   name) → [`framed`] (around any `Read` and `Write`).
 
 // The decoders: no socket, no clock.
 pub mod frame;
 pub mod decoder;
+pub mod encode;
+pub mod naive;
+pub mod fixed;
 pub mod line;
 
 // Between the ends.
@@ -25,3 +33,12 @@ pub mod packets;
 // What these lessons share.
 pub mod loopback;
 pub mod queues;
+pub mod delimiter;
+pub mod length;
+pub mod varint;
+pub mod cobs;
+pub mod words;
+pub mod framings;
+
+// Around them.
+pub mod framed;

@@ -11,9 +11,11 @@
 //! Whether the text is UTF-8 is asked when the line is whole, so no character is ever cut in two by
 //! a read; a line that is not UTF-8 is an error of that line only.
 //!
-//! *Still wrong:* a message cannot contain a line feed. Next: `delimiter`, which can escape it.
+//! *Still wrong:* a message cannot contain a line feed. Next:
+//! [`delimiter`](crate::delimiter), which can escape it.
 
 use crate::decoder::{Decoder, Framing, Scan, Unfit};
+use crate::encode::{Encode, EncodeError, Room};
 use crate::frame::{Flaw, Frame};
 
 /// Lines of text.
@@ -81,6 +83,22 @@ impl Framing for Line {
 
     fn ends_with_the_stream(&self) -> bool {
         self.unended
+    }
+}
+
+impl Encode for Line {
+    /// A message that ends in a carriage return would lose it.
+    fn pieces<'a>(&self, message: &'a [u8], _: &'a mut Room) -> Result<[&'a [u8]; 3], EncodeError> {
+        if let Err(error) = str::from_utf8(message) {
+            return Err(EncodeError::NotUtf8 { valid: error.valid_up_to() });
+        }
+        if let Some(at) = memchr::memchr(b'\n', message) {
+            return Err(EncodeError::Delimiter { at });
+        }
+        match message {
+            [rest @ .., b'\r'] => Err(EncodeError::Delimiter { at: rest.len() }),
+            _ => Ok([&[], message, b"\n"]),
+        }
     }
 }
 
@@ -169,6 +187,16 @@ mod tests {
         check(4, b"1234\r5\nb\n", &["!long at 0", "b"]);
         check(4, b"12345\r\nb\n", &["!long at 0", "b"]);
         check(0, b"\n\r\nx\n\n", &["", "", "!long at 3", ""]);
+    }
+
+    #[test]
+    fn what_would_come_back_as_something_else_is_not_written() {
+        let encode = |message: &[u8]| crate::encode::to_vec(&Line::new(), message);
+        assert_eq!(encode("你好".as_bytes()).unwrap(), "你好\n".as_bytes());
+        assert_eq!(encode(b"a\rb").unwrap(), b"a\rb\n");
+        assert_eq!(encode(b"ab\ncd"), Err(EncodeError::Delimiter { at: 2 }));
+        assert_eq!(encode(b"ab\r"), Err(EncodeError::Delimiter { at: 2 }));
+        assert_eq!(encode(b"ab\xff"), Err(EncodeError::NotUtf8 { valid: 2 }));
     }
 
     #[test]
