@@ -44,7 +44,6 @@ const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// A length of 4 GiB, a line without an end, half a message: what it costs
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     other: Option<Other>,
