@@ -33,8 +33,8 @@ fn main() -> ExitCode {
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program.color.apply();
     cli::run(|| match program.lesson {
-        Lesson::Buffers(args) => buffers::run(args),
         Lesson::Sleeping(args) => sleeping::run(args),
+        Lesson::Buffers(args) => buffers::run(args),
         Lesson::Nagle(args) => nagle::run(args),
         Lesson::Hostile(args) => hostile::run(args),
         Lesson::Desync(args) => desync::run(args),
