@@ -36,6 +36,7 @@ use anyhow::{Context, anyhow, bail};
 use unicode_width::UnicodeWidthStr;
 
 use crate::cable::{self, FaultArgs, ladder::Look};
+use crate::recording::Recording;
 use crate::workspace;
 use bless::Blessing;
 pub use build::build;
@@ -90,6 +91,9 @@ pub struct Args {
     /// Draw what passed between the ends, after the session
     #[arg(long)]
     trace: bool,
+    /// Write the session, the ladder as a picture, and a capture for Wireshark into this folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["repeat", "bless", "list"])]
+    save: Option<PathBuf>,
     /// Draw it with ASCII characters only
     #[arg(long, requires = "trace")]
     ascii: bool,
@@ -190,6 +194,9 @@ fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<R
             if live && args.repeat > 1 {
                 let _ = cli::say!("{}", one.verdict());
             }
+            if let Some(dir) = &args.save {
+                save(demo, &options, &one, &mut session, &place(dir, demo, demos))?;
+            }
             let all = result.get_or_insert_with(|| one.clone());
             all.add_run(one);
         }
@@ -204,6 +211,54 @@ fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<R
         suggest(demo, &report);
     }
     Ok(report)
+}
+
+/// The folder for what a demo leaves behind: the one that was named, or one below it for each of
+/// many.
+fn place(dir: &Path, demo: &Demo, demos: &[Demo]) -> PathBuf {
+    match demos {
+        [_] => dir.to_owned(),
+        _ => dir.join(&demo.chapter).join(&demo.lesson),
+    }
+}
+
+fn save(
+    demo: &Demo,
+    options: &Options,
+    result: &DemoResult,
+    session: &mut Session,
+    dir: &Path,
+) -> anyhow::Result<()> {
+    let Some(recording) = recording(demo, options, result, session) else {
+        return Ok(());
+    };
+    recording.save(dir)?;
+    cli::note!("saved: {}", dir.display());
+    Ok(())
+}
+
+/// What there is to keep of a run; `None` if it was skipped.
+fn recording(
+    demo: &Demo,
+    options: &Options,
+    result: &DemoResult,
+    session: &mut Session,
+) -> Option<Recording> {
+    let (traffic, faults) = session.take_kept()?;
+    let verdict = match &result.outcome {
+        Outcome::Passed => "passed".to_owned(),
+        Outcome::Failed(failure) => format!("failed: {}", failure.headline()),
+        Outcome::Skipped(_) => return None,
+    };
+    Some(Recording {
+        demo: format!("{}/{}", demo.chapter, demo.lesson),
+        title: result.title.clone(),
+        command: options.again.clone(),
+        faults,
+        verdict,
+        session: result.session.clone(),
+        traffic,
+    })
 }
 
 /// A `--replace` that names nobody, or a placeholder that stands for nothing, would pass without
@@ -262,6 +317,7 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
         again,
         cable: CableOptions {
             trace: args.trace.then(|| Look { width: terminal_width(), ascii: args.ascii }),
+            keep: args.save.is_some(),
             faults: args.cable.faults,
             seed: args.cable.seed,
             decoder: demo

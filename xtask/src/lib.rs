@@ -1,6 +1,6 @@
 //! The runner: starts the programs of a lesson, shows what each says, and checks it.
 //!
-//! *Read:* [`workspace`] (what chapters and lessons there are) → [`demo`] → [`book`] → [`bench`]; the rules of
+//! *Read:* [`workspace`] (what chapters and lessons there are) → [`demo`] → [`recording`] → [`book`] → [`bench`]; the rules of
 //! the workspace are in `tidy.rs`, a test.
 //!
 //! *Left out:* the book's server rebuilds when a page is asked for, and does not tell the browser;
@@ -13,6 +13,7 @@ pub mod bench;
 pub mod book;
 pub mod cable;
 pub mod demo;
+pub mod recording;
 #[cfg(test)]
 mod tidy;
 pub mod workspace;

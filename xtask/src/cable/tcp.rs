@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use faults::{Direction, Outgoing, Settings, StreamFaults};
 
-use super::trace::{Names, Trace, What};
+use super::trace::{Done, Names, Trace, What};
 
 /// More connections at once are refused: each costs four threads.
 const CONNECTIONS_MAX: usize = 256;
@@ -254,12 +254,12 @@ impl Connection {
                     return;
                 }
                 Outgoing::Stalled => {
-                    let done = vec!["stalled".to_owned()];
+                    let done = vec![Done::Stalled];
                     self.trace.note(self.flow, direction, What::Piece(Vec::new()), done);
                     return;
                 }
                 Outgoing::Reset => {
-                    let done = vec!["reset".to_owned()];
+                    let done = vec![Done::Reset];
                     self.trace.note(self.flow, direction, What::Reset, done);
                     self.break_off();
                     return;

@@ -4,11 +4,12 @@
 //! a transcript (`cable > lost …`), or written as a capture.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use faults::Direction;
+use faults::{Deed, Direction};
 
 /// More bytes than this are not kept; the oldest go first.
 pub const BYTES_MAX: usize = 16 << 20;
@@ -27,8 +28,8 @@ pub struct Event {
     pub direction: Direction,
     /// What it was.
     pub what: What,
-    /// What the cable did to it, in words: `lost`, `late 20 ms`, `twice`, `overtook 1`.
-    pub done: Vec<String>,
+    /// What the cable did to it.
+    pub done: Vec<Done>,
 }
 
 /// See [`Event`].
@@ -45,6 +46,33 @@ pub enum What {
     Closed,
     /// One end has broken the connection off.
     Reset,
+}
+
+/// What the cable did: `lost`, `late 20 ms`, `twice`, `overtook 1`, `stalled`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// To a datagram.
+    Deed(Deed),
+    /// From here on nothing of the stream passes.
+    Stalled,
+    /// It broke the connection off.
+    Reset,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deed(deed) => deed.fmt(f),
+            Self::Stalled => f.write_str("stalled"),
+            Self::Reset => f.write_str("reset"),
+        }
+    }
+}
+
+/// All that was done to one thing, in words.
+#[must_use]
+pub fn words(done: &[Done]) -> String {
+    done.iter().map(Done::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl What {
@@ -99,6 +127,7 @@ pub type Listener = Box<dyn Fn(&Event, &Flow) + Send + Sync>;
 /// A record that several relays write into.
 pub struct Trace {
     begin: Instant,
+    began: SystemTime,
     record: Mutex<Record>,
     keeps_bytes: bool,
     listener: Option<Listener>,
@@ -109,13 +138,20 @@ impl Trace {
     #[must_use]
     pub fn new(keeps_bytes: bool, listener: Option<Listener>) -> Self {
         let keeps_bytes = keeps_bytes || listener.is_some();
-        Self { begin: Instant::now(), record: Mutex::default(), keeps_bytes, listener }
+        let (begin, began) = (Instant::now(), SystemTime::now());
+        Self { begin, began, record: Mutex::default(), keeps_bytes, listener }
     }
 
     /// Whether it wants to know what passes.
     #[must_use]
     pub fn keeps_bytes(&self) -> bool {
         self.keeps_bytes
+    }
+
+    /// What time it was at zero on the record's clock.
+    #[must_use]
+    pub fn began(&self) -> SystemTime {
+        self.began
     }
 
     /// A datagram was dropped because there were too many clients.
@@ -139,7 +175,7 @@ impl Trace {
     }
 
     /// Notes that something passed just now.
-    pub fn note(&self, flow: usize, direction: Direction, what: What, done: Vec<String>) {
+    pub fn note(&self, flow: usize, direction: Direction, what: What, done: Vec<Done>) {
         if !self.keeps_bytes {
             return;
         }

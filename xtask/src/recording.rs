@@ -1,0 +1,71 @@
+//! What a run leaves behind: `cargo xtask demo … --save DIR`.
+//!
+//! ```text
+//!                 ┌──▶ session.txt     what was said
+//!  Recording ─────┼──▶ ladder.svg      what passed, drawn
+//!  (this file)    └──▶ trace.pcapng    what passed, for Wireshark
+//! ```
+//!
+//! Everything is rendered from a [`Recording`], which knows no file and no process; a renderer is a
+//! function from it to bytes, and a line in [`FILES`].
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+use faults::Settings;
+
+use crate::cable::traffic::Traffic;
+
+/// A demo that was run, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// `tftp/get`.
+    pub demo: String,
+    /// The first line of its narration.
+    pub title: String,
+    /// The command that runs it again, with its faults and their seed.
+    pub command: String,
+    /// What the cables were told to do, oldest first, each with its seed.
+    pub faults: Vec<(Settings, u64)>,
+    /// How it ended: `passed`, or what failed.
+    pub verdict: String,
+    /// What was said and typed: the transcript with what its names stood for.
+    pub session: String,
+    /// What passed between the ends: actors, flows, and each datagram with its time and its name.
+    pub traffic: Traffic,
+}
+
+/// What makes one of the files.
+type Render = fn(&Recording) -> Vec<u8>;
+
+/// The files that are saved. Another kind is another line.
+const FILES: &[(&str, Render)] = &[("session.txt", session)];
+
+impl Recording {
+    /// Writes every kind of file into `dir`, which is made if need be.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, dir: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        for (name, render) in FILES {
+            let path = dir.join(name);
+            fs::write(&path, render(self))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The session, below a head that says where it is from.
+fn session(recording: &Recording) -> Vec<u8> {
+    let Recording { demo, command, faults, verdict, session, .. } = recording;
+    let mut text = format!("{demo}: {verdict}\n{command}\n");
+    for (settings, seed) in faults {
+        text.push_str(&format!("cable: {settings} seed={seed}\n"));
+    }
+    text.push('\n');
+    text.push_str(session);
+    text.into_bytes()
+}
