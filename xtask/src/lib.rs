@@ -14,6 +14,7 @@ pub mod book;
 pub mod cable;
 pub mod demo;
 pub mod recording;
+pub mod svg;
 #[cfg(test)]
 mod tidy;
 pub mod workspace;

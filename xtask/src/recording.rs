@@ -9,6 +9,8 @@
 //! Everything is rendered from a [`Recording`], which knows no file and no process; a renderer is a
 //! function from it to bytes, and a line in [`FILES`].
 
+pub mod ladder;
+
 use std::fs;
 use std::path::Path;
 
@@ -16,6 +18,7 @@ use anyhow::Context;
 use faults::Settings;
 
 use crate::cable::traffic::Traffic;
+use ladder::Clock;
 
 /// A demo that was run, whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +43,7 @@ pub struct Recording {
 type Render = fn(&Recording) -> Vec<u8>;
 
 /// The files that are saved. Another kind is another line.
-const FILES: &[(&str, Render)] = &[("session.txt", session)];
+const FILES: &[(&str, Render)] = &[("session.txt", session), ("ladder.svg", ladder_of)];
 
 impl Recording {
     /// Writes every kind of file into `dir`, which is made if need be.
@@ -58,14 +61,26 @@ impl Recording {
     }
 }
 
+impl Recording {
+    /// What the cables were told to do, in a line; empty if none was to do harm.
+    #[must_use]
+    pub fn faults_in_words(&self) -> String {
+        let told = self.faults.iter().map(|(settings, seed)| format!("{settings} seed={seed}"));
+        let told = told.collect::<Vec<_>>().join(", then ");
+        if told.is_empty() { told } else { format!("cable: {told}") }
+    }
+}
+
+fn ladder_of(recording: &Recording) -> Vec<u8> {
+    let Recording { demo, title, command, traffic, .. } = recording;
+    let title = format!("{demo}: {title}");
+    ladder::draw(traffic, &title, &recording.faults_in_words(), command, Clock::Every).into_bytes()
+}
+
 /// The session, below a head that says where it is from.
 fn session(recording: &Recording) -> Vec<u8> {
-    let Recording { demo, command, faults, verdict, session, .. } = recording;
-    let mut text = format!("{demo}: {verdict}\n{command}\n");
-    for (settings, seed) in faults {
-        text.push_str(&format!("cable: {settings} seed={seed}\n"));
-    }
-    text.push('\n');
-    text.push_str(session);
-    text.into_bytes()
+    let Recording { demo, command, verdict, session, .. } = recording;
+    let faults = recording.faults_in_words();
+    let gap = if faults.is_empty() { "" } else { "\n" };
+    format!("{demo}: {verdict}\n{command}\n{faults}{gap}\n{session}").into_bytes()
 }

@@ -8,10 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Started(Arc<Mutex<Vec<(String, u32)>>>);
 
 impl Started {
-    /// Another one has been started.
-    pub fn add(&self, actor: &str, pid: u32) {
+    /// Starts another one, by `start`; `pid` tells the number of what it has started. Whoever asks
+    /// for an owner meanwhile waits: a program may speak before we know its number.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start<T, E>(
+        &self,
+        actor: &str,
+        start: impl FnOnce() -> Result<T, E>,
+        pid: impl FnOnce(&T) -> u32,
+    ) -> Result<T, E> {
         let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        started.push((actor.to_owned(), pid));
+        let program = start()?;
+        started.push((actor.to_owned(), pid(&program)));
+        Ok(program)
     }
 
     /// The actor that has `client`. Where the system does not tell, the one that was started last
@@ -80,10 +91,11 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let ours = socket.local_addr().unwrap();
         assert_eq!(started.owner(ours, "server"), ours.to_string());
-        started.add("ann", std::process::id());
+        let start = |actor, pid| started.start(actor, || Ok::<_, ()>(pid), |pid| *pid).unwrap();
+        start("ann", std::process::id());
         // No process has this number.
-        started.add("bob", u32::MAX);
-        started.add("server", u32::MAX);
+        start("bob", u32::MAX);
+        start("server", u32::MAX);
         let expected = if cfg!(target_os = "linux") { "ann" } else { "bob" };
         assert_eq!(started.owner(ours, "server"), expected);
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));

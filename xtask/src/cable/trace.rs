@@ -176,10 +176,24 @@ impl Trace {
 
     /// Notes that something passed just now.
     pub fn note(&self, flow: usize, direction: Direction, what: What, done: Vec<Done>) {
+        self.note_at(Instant::now(), flow, direction, what, done);
+    }
+
+    /// Notes that something passed: at the time from which its delays were counted, not at the
+    /// time when its sender's name was found.
+    pub fn note_at(
+        &self,
+        now: Instant,
+        flow: usize,
+        direction: Direction,
+        what: What,
+        done: Vec<Done>,
+    ) {
         if !self.keeps_bytes {
             return;
         }
-        let event = Event { at: self.begin.elapsed(), flow, direction, what, done };
+        let at = now.saturating_duration_since(self.begin);
+        let event = Event { at, flow, direction, what, done };
         let mut record = self.lock();
         if let (Some(listener), Some(flow)) = (&self.listener, record.flows.get(flow)) {
             listener(&event, flow);

@@ -121,7 +121,19 @@ impl Passed {
     /// What is to be said beside it: `again, lost`. Empty for most.
     #[must_use]
     pub fn note(&self) -> String {
-        let done = trace::words(&self.done);
+        self.note_of(&self.done)
+    }
+
+    /// The same, where all are late and it goes without saying.
+    #[must_use]
+    pub fn note_without_delay(&self) -> String {
+        let is_late = |done: &Done| matches!(done, Done::Deed(Deed::Late(_)));
+        let rest: Vec<Done> = self.done.iter().copied().filter(|done| !is_late(done)).collect();
+        self.note_of(&rest)
+    }
+
+    fn note_of(&self, done: &[Done]) -> String {
+        let done = trace::words(done);
         match (self.again, done.is_empty()) {
             (true, true) => "again".to_owned(),
             (true, false) => format!("again, {done}"),

@@ -162,7 +162,7 @@ impl Shared {
         let report = state.link.handle_datagram(now, number, direction, parcel);
         let done = report.deeds().map(Done::Deed).collect();
         if let Some(what) = what {
-            self.trace.note(flow, direction, what, done);
+            self.trace.note_at(now, flow, direction, what, done);
         }
         state.send_what_is_due(now);
         if state.link.poll_timeout().is_some() {

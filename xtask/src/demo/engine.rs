@@ -321,13 +321,13 @@ impl<'a> Replay<'a> {
             return Err(self.failure(actor, Kind::NoSuchProgram { program }));
         };
         self.started += 1;
-        let program =
-            Program::start(self.started, &path, &words[1..], self.dir.path(), &self.sender)
-                .map_err(|error| {
-                    let message = format!("{}: {error}", path.display());
-                    self.failure(actor, Kind::System { message })
-                })?;
-        self.wire.started.add(&self.transcript.actors[actor], program.id());
+        let start =
+            || Program::start(self.started, &path, &words[1..], self.dir.path(), &self.sender);
+        let name = &self.transcript.actors[actor];
+        let program = self.wire.started.start(name, start, Program::id).map_err(|error| {
+            let message = format!("{}: {error}", path.display());
+            self.failure(actor, Kind::System { message })
+        })?;
         let mut running = Running {
             program: Some(program),
             number: self.started,
