@@ -36,7 +36,7 @@ use anyhow::{Context, anyhow, bail};
 use unicode_width::UnicodeWidthStr;
 
 use crate::cable::{self, FaultArgs, ladder::Look};
-use crate::recording::Recording;
+use crate::recording::{Recording, pcapng};
 use crate::workspace;
 use bless::Blessing;
 pub use build::build;
@@ -234,6 +234,9 @@ fn save(
     };
     recording.save(dir)?;
     cli::note!("saved: {}", dir.display());
+    if let Some(flag) = pcapng::decode_as(&recording) {
+        cli::note!("open it: wireshark {flag} {}", dir.join("trace.pcapng").display());
+    }
     Ok(())
 }
 

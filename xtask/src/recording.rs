@@ -8,8 +8,12 @@
 //!
 //! Everything is rendered from a [`Recording`], which knows no file and no process; a renderer is a
 //! function from it to bytes, and a line in [`FILES`].
+//!
+//! *Read:* [`ladder`]; [`frame`] → [`pcapng`].
 
+pub mod frame;
 pub mod ladder;
+pub mod pcapng;
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +47,8 @@ pub struct Recording {
 type Render = fn(&Recording) -> Vec<u8>;
 
 /// The files that are saved. Another kind is another line.
-const FILES: &[(&str, Render)] = &[("session.txt", session), ("ladder.svg", ladder_of)];
+const FILES: &[(&str, Render)] =
+    &[("session.txt", session), ("ladder.svg", ladder_of), ("trace.pcapng", pcapng::write)];
 
 impl Recording {
     /// Writes every kind of file into `dir`, which is made if need be.
