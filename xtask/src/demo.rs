@@ -170,6 +170,47 @@ pub fn replay_all() -> anyhow::Result<Vec<(PathBuf, Outcome)>> {
     Ok(demos.into_iter().map(|demo| demo.path).zip(outcomes).collect())
 }
 
+/// Demos that are run for what passes, not for what is said.
+pub struct Recorder {
+    demos: Vec<Demo>,
+    binaries: Binaries,
+}
+
+impl Recorder {
+    /// Reads the transcripts, and builds what they start.
+    ///
+    /// # Errors
+    /// When a transcript cannot be read, or a program cannot be built.
+    pub fn prepare(transcripts: &[PathBuf]) -> anyhow::Result<Self> {
+        let demos = transcripts.iter().map(|file| plan::load_file(file));
+        let demos: Vec<Demo> = demos.collect::<anyhow::Result<_>>()?;
+        let plan = Plan::make(&Args::default(), workspace::root())?;
+        let binaries = build(&plan.programs(&demos)?, true)?;
+        process::stop_everything_on_signals().context("cannot watch for signals")?;
+        Ok(Self { demos, binaries })
+    }
+
+    /// Runs one of them.
+    ///
+    /// # Errors
+    /// When it does not pass, and why.
+    pub fn record(&self, number: usize) -> Result<Recording, String> {
+        let demo = self.demos.get(number).ok_or("there is no such demo")?;
+        let mut options = options(demo, &Args::default(), &self.binaries);
+        options.cable.keep = true;
+        let mut session = Session::new(&demo.transcript.actors, false);
+        let outcome = engine::replay(&demo.transcript, &options, &mut session);
+        match &outcome {
+            Outcome::Passed => {}
+            Outcome::Failed(failure) => return Err(format!("failed: {}", failure.headline())),
+            Outcome::Skipped(reason) => return Err(format!("was skipped: {reason}")),
+        }
+        let result = demo.result(outcome, Duration::ZERO, session.text());
+        recording(demo, &options, &result, &mut session)
+            .ok_or_else(|| "nothing was recorded".to_owned())
+    }
+}
+
 fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<Report> {
     let few = !args.what.is_empty() || args.file.is_some();
     let watched = args.verbose || (few && !args.quiet && args.repeat == 1);

@@ -166,8 +166,10 @@ impl Trace {
         if let Some(known) = self.lock().flows.iter().rposition(same) {
             return known;
         }
-        // Not under the lock: finding out who has an address takes a while.
-        let client_name = (names.client)(client);
+        let known = self.lock().flows.iter().rev().find(|flow| flow.client == client).cloned();
+        // Not under the lock: finding out who has an address takes a while, and on a machine with
+        // ten thousand sockets so long that it would be seen on the ladder.
+        let client_name = known.map_or_else(|| (names.client)(client), |flow| flow.client_name);
         let server_name = names.server.clone();
         let mut record = self.lock();
         record.flows.push(Flow { client, server, client_name, server_name });
@@ -179,8 +181,7 @@ impl Trace {
         self.note_at(Instant::now(), flow, direction, what, done);
     }
 
-    /// Notes that something passed: at the time from which its delays were counted, not at the
-    /// time when its sender's name was found.
+    /// Notes that something passed, at the time from which its delays were counted.
     pub fn note_at(
         &self,
         now: Instant,
@@ -207,6 +208,12 @@ impl Trace {
         self.lock().clone()
     }
 
+    /// Whether a connection was made of which an end is not seen yet.
+    #[must_use]
+    pub fn has_open_streams(&self) -> bool {
+        self.lock().has_open_streams()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Record> {
         // A record is whole after every statement that holds the lock.
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
@@ -214,6 +221,20 @@ impl Trace {
 }
 
 impl Record {
+    fn has_open_streams(&self) -> bool {
+        let mut open = vec![0_i32; self.flows.len()];
+        for event in &self.events {
+            let Some(open) = open.get_mut(event.flow) else { continue };
+            match event.what {
+                What::Opened => *open = 2,
+                What::Closed => *open -= 1,
+                What::Reset => *open = 0,
+                What::Datagram(_) | What::Piece(_) => {}
+            }
+        }
+        open.iter().any(|open| *open > 0)
+    }
+
     fn push(&mut self, event: Event) {
         self.bytes += event.what.bytes().map_or(0, <[u8]>::len);
         self.events.push_back(event);

@@ -155,8 +155,9 @@ impl Shared {
         direction: Direction,
         parcel: Parcel,
     ) {
-        let now = Instant::now();
         let flow = self.trace.flow(client, server, &self.names);
+        // Finding out whose it is took a while; to the record it was sent just now.
+        let now = Instant::now();
         let what = self.trace.keeps_bytes().then(|| What::Datagram(parcel.bytes.clone()));
         let number = state.number_of(flow);
         let report = state.link.handle_datagram(now, number, direction, parcel);

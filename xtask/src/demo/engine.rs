@@ -925,6 +925,11 @@ impl<'a> Replay<'a> {
         if trace.is_none() && !keep {
             return;
         }
+        // The last words of those that have just ended may still be on their way.
+        let end = Instant::now() + SETTLE_MAX;
+        while self.wire.trace.has_open_streams() && Instant::now() < end {
+            self.take_event((Instant::now() + TABLE_INTERVAL).min(end));
+        }
         let traffic = Traffic::of(&self.wire.trace, &mut self.wire.labels);
         if let Some(look) = trace {
             self.session.ladder(&cable::ladder(&traffic, look));

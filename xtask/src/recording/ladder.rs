@@ -34,6 +34,10 @@ pub const ARROWS_MAX: usize = 120;
 /// A shorter pause is the machine's, and no timer's.
 const PAUSE_MIN: Duration = Duration::from_millis(250);
 
+/// Where times are not drawn: what comes in so little after something leaves is drawn before it. Which
+/// of two things happened first, the one as the answer to a copy of the other, would be chance.
+const GRAIN: Duration = Duration::from_millis(30);
+
 /// What is held leaves after this at the latest, see `faults::link`.
 const HOLD_MAX: Duration = faults::link::HOLD_MAX;
 
@@ -148,7 +152,8 @@ impl Plan {
         };
         let shown: Vec<usize> = (0..before).chain(behind..len).collect();
         let arrivals = arrivals(traffic, &shown);
-        let mut delays = traffic.passed.iter().filter(|p| !p.is_lost()).map(Passed::delay);
+        let has_delay = |passed: &&Passed| !passed.is_lost() && passed.what != What::Opened;
+        let mut delays = traffic.passed.iter().filter(has_delay).map(Passed::delay);
         let first = delays.next();
         let all_late = delays.all(|delay| Some(delay) == first);
         let mut plan = Self { arrows: Vec::new(), remarks: Vec::new(), bottom: HEAD, all_late };
@@ -158,18 +163,21 @@ impl Plan {
         for line in traffic.missing() {
             plan.remark(line);
         }
+        let grain = if clock == Clock::Pauses { GRAIN } else { Duration::ZERO };
         let mut waiting: Vec<(Duration, usize)> = Vec::new();
         let mut previous = None;
         for (index, arrival) in shown.into_iter().zip(arrivals) {
             let at = traffic.passed[index].at;
-            previous = plan.let_arrive(&mut waiting, at, traffic).max(previous);
+            previous = plan.let_arrive(&mut waiting, at + grain, traffic).max(previous);
             if left_out > 0 && index == behind {
                 plan.remark(between(&traffic.passed[before..behind]));
-            } else if clock == Clock::Pauses
-                && let Some(pause) = previous.map(|previous| at.saturating_sub(previous))
-                && pause >= PAUSE_MIN
-            {
-                plan.remark(about(pause));
+            } else if clock == Clock::Pauses {
+                let pause = previous.map_or(Duration::ZERO, |before| at.saturating_sub(before));
+                if pause >= PAUSE_MIN {
+                    plan.remark(about(pause));
+                } else if is_by_the_clock(&traffic.passed[..=index]) {
+                    plan.remark("nothing came in time".to_owned());
+                }
             }
             previous = Some(at);
             let y = plan.bottom;
@@ -216,6 +224,17 @@ impl Plan {
         self.remarks.push((self.bottom - 2.0, text));
         self.bottom += REMARK;
     }
+}
+
+/// Whether the last of these is said again by somebody who has heard nothing since, because that, or
+/// its answer, was lost: it can only be the clock that made him.
+fn is_by_the_clock(passed: &[Passed]) -> bool {
+    let Some((last, before)) = passed.split_last() else { return false };
+    let is_same = |other: &&Passed| other.from == last.from && other.what == last.what;
+    let Some(first) = before.iter().rposition(|other| is_same(&other)) else { return false };
+    let since = &before[first..];
+    let heard = |other: &Passed| other.to == last.from && !other.is_lost();
+    last.again && since.iter().any(Passed::is_lost) && !since.iter().any(heard)
 }
 
 /// When each of those at `shown` comes in, where that is later than at once.
@@ -307,8 +326,8 @@ fn put_words(out: &mut String, passed: &Passed, arrow: &Arrow, lanes: &Lanes, al
     let (x, anchor) = match (level, to > from) {
         (true, _) => (from + (to - from) * way / 2.0, "mid"),
         // Above its beginning: further down others may cross it.
-        (false, true) => (from + 10.0, ""),
-        (false, false) => (from - 10.0, "end"),
+        (false, true) => (from + 10.0, "over"),
+        (false, false) => (from - 10.0, "over end"),
     };
     let again = if passed.again { "again" } else { "" }.to_owned();
     let note = match (passed.is_lost(), all_late) {
@@ -324,7 +343,7 @@ fn put_words(out: &mut String, passed: &Passed, arrow: &Arrow, lanes: &Lanes, al
         true => note,
         false => format!("<tspan class=\"note\">{}</tspan>", svg::escape(&note)),
     };
-    let y = arrow.leaves - 5.0;
+    let y = arrow.leaves - 6.5;
     let _ =
         writeln!(out, "<text class=\"{anchor}\" x=\"{x:.1}\" y=\"{y:.1}\">{label}{note}</text>");
     if passed.is_lost() {
