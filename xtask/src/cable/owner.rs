@@ -30,8 +30,9 @@ impl Started {
     #[must_use]
     pub fn owner(&self, client: SocketAddr, server: &str) -> String {
         let started = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let has_it = |pid: u32| system::has_socket(pid, client.port());
-        let owner = started.iter().rev().find(|(_, pid)| has_it(*pid));
+        let pids: Vec<u32> = started.iter().rev().map(|(_, pid)| *pid).collect();
+        let owner = system::owner(&pids, client.port());
+        let owner = started.iter().rev().find(|(_, pid)| Some(*pid) == owner);
         let last = || started.iter().rev().find(|(actor, _)| actor != server);
         owner.or_else(last).map_or_else(|| client.to_string(), |(actor, _)| actor.clone())
     }
@@ -43,8 +44,16 @@ mod system {
 
     use std::fs;
 
-    pub(super) fn has_socket(pid: u32, port: u16) -> bool {
-        let wanted = inodes(port);
+    /// The first of `pids` that has a socket bound to `port`. One table after the other: those of
+    /// TCP are long on a busy machine, and take the system longer than a datagram may be held up.
+    pub(super) fn owner(pids: &[u32], port: u16) -> Option<u32> {
+        ["udp", "udp6", "tcp", "tcp6"].iter().find_map(|table| {
+            let inodes = inodes(table, port);
+            pids.iter().copied().find(|pid| !inodes.is_empty() && has_one(*pid, &inodes))
+        })
+    }
+
+    fn has_one(pid: u32, wanted: &[String]) -> bool {
         let files = fs::read_dir(format!("/proc/{pid}/fd"));
         files.into_iter().flatten().flatten().any(|file| {
             let link = fs::read_link(file.path()).unwrap_or_default();
@@ -54,14 +63,12 @@ mod system {
         })
     }
 
-    /// The numbers of the sockets that are bound to `port`, in any protocol.
-    fn inodes(port: u16) -> Vec<String> {
+    /// The numbers of the sockets in `table` that are bound to `port`.
+    fn inodes(table: &str, port: u16) -> Vec<String> {
         let local = format!(":{port:04X}");
-        let tables = ["udp", "udp6", "tcp", "tcp6"].map(|table| format!("/proc/net/{table}"));
-        tables
-            .iter()
-            .filter_map(|table| fs::read_to_string(table).ok())
-            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        let table = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        table
+            .lines()
             .filter_map(|line| {
                 let fields: Vec<&str> = line.split_whitespace().collect();
                 let bound = fields.get(1)?.ends_with(&local);
@@ -76,8 +83,8 @@ mod system {
 mod system {
     //! Other systems tell by programs of their own only.
 
-    pub(super) fn has_socket(_pid: u32, _port: u16) -> bool {
-        false
+    pub(super) fn owner(_pids: &[u32], _port: u16) -> Option<u32> {
+        None
     }
 }
 
