@@ -132,7 +132,7 @@ impl Plan {
 }
 
 /// A transcript that belongs to no chapter.
-fn load_file(file: &Path) -> anyhow::Result<Demo> {
+pub(super) fn load_file(file: &Path) -> anyhow::Result<Demo> {
     let (text, transcript) = read(file)?;
     let path = std::path::absolute(file).context("cannot tell where the file lies")?;
     Ok(Demo {
