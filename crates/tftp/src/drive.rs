@@ -204,9 +204,6 @@ pub fn receive_file(
         events.progress(sink.len());
         // 2. Ask how long we may sleep.
         let Some(when) = machine.poll_timeout() else { return Ok(()) };
-        if machine.is_committed() && !events.stays(machine) {
-            return Ok(());
-        }
         // 3. Feed it what came.
         let mut result = Ok(());
         let event = channel.receive(when, &mut |datagram| {
@@ -240,19 +237,17 @@ pub trait ReceiveEvents {
 
     /// The file is whole and where it belongs, after so many system calls on the socket.
     fn kept(&mut self, machine: &Receiver, bytes: u64, calls: u64);
-
-    /// Whether to stay after the last ACK, to repeat it if that got lost (RFC 1350 §6).
-    fn stays(&self, machine: &Receiver) -> bool {
-        let _ = machine;
-        true
-    }
 }
 
 fn take(machine: &mut Receiver, sink: &mut Sink, datagram: &[u8]) -> Result<(), DriveError> {
-    match machine.handle_datagram(Instant::now(), datagram)? {
-        Some(block) => Ok(sink.append(block.payload)?),
-        None => Ok(()),
+    let now = Instant::now();
+    if let Some(block) = machine.handle_datagram(now, datagram)? {
+        sink.append(block.payload)?;
+        while let Some(block) = machine.kept(now) {
+            sink.append(block.payload)?;
+        }
     }
+    Ok(())
 }
 
 /// Sends one small packet.
