@@ -92,8 +92,13 @@ impl DriveError {
 }
 
 /// How often the clock may run out for a peer that was not heard of. Anybody can write another's
-/// address on a request, and that one gets what we send: so few tries (RFC 1350 has no handshake).
-const UNVERIFIED_TIMEOUTS: u64 = 3;
+/// address on a request, and that one gets what we send: so few tries (RFC 1350 has no handshake),
+/// and fewest where what is sent is longer than a request, a DATA.
+const UNVERIFIED_TIMEOUTS_DATA: u64 = 3;
+
+/// The same where it is no longer than the request: an OACK, an ACK. Where three of ten are lost each
+/// way, half of all tries are in vain, and a peer that has heard an OACK asks no more.
+const UNVERIFIED_TIMEOUTS: u64 = 6;
 
 /// Sends a file until all of it is acknowledged. `verified`: the peer was heard of already, so it is
 /// what it says. `progress` is told how many bytes are acknowledged.
@@ -138,7 +143,8 @@ pub fn send_file(
             Heard::Datagrams => progress(blksize * (machine.base() - 1)),
             Heard::Nothing => {}
         }
-        if !verified && machine.sent().timeouts >= UNVERIFIED_TIMEOUTS {
+        let most = if oack.is_some() { UNVERIFIED_TIMEOUTS } else { UNVERIFIED_TIMEOUTS_DATA };
+        if !verified && machine.sent().timeouts >= most {
             return Err(DriveError::Unverified);
         }
         // 4. Time passes whether or not a datagram came.

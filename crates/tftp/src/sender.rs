@@ -402,13 +402,13 @@ impl Sender {
     /// ACK base - 1 came: an echo, or the report that the window's first block is missing. Whether
     /// it was a report.
     fn again_or_echo(&mut self, now: Instant) -> bool {
-        // What was sent before the window moved here was answered within a round trip.
+        // The first answer came no sooner than a round trip after the first copy, so the answers to all
+        // copies are here when as much time has passed since the last one.
         let Flight { first, last, .. } = self.answered;
-        let between = last.saturating_duration_since(first);
-        let most = self.timer.round_trip_max().map(|most| self.advanced + between + most);
-        if self.echoes > 0 && most.is_none_or(|most| now <= most) {
+        let most = last + self.advanced.saturating_duration_since(first);
+        if self.echoes > 0 && now <= most {
             self.echoes -= 1;
-            self.was_needless(now, first, between);
+            self.was_needless(now, first, last.saturating_duration_since(first));
             return false;
         }
         // Only the ACK for the block in flight moves a sender on. Answering an old one with another

@@ -383,7 +383,7 @@ fn talk(terms: &Terms, starts: Start, script: &[(u64, &str)]) -> String {
             Ok(Some(block)) => {
                 lines.push(format!("{at} wrote {}", block.number));
                 while let Some(block) = receiver.kept(now) {
-                    assert!(block.payload.iter().all(|byte| *byte == block.number as u8));
+                    assert!(block.payload.iter().all(|byte| u64::from(*byte) == block.number));
                     lines.push(format!("{at} wrote {}", block.number));
                 }
             }
