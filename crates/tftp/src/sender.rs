@@ -9,9 +9,9 @@
 //!  OACK  └─▶│ OACK is out  │           ▼               ▼
 //!           └──────────────┘    ┌──────────────────────────────┐
 //!                  │            │           Sending            │──┐ ACK n in the window:
-//!                  │            │  base      next        end   │  │   base = n + 1; what was sent
-//!                  │            │   ▼         ▼           ▼    │  │   behind n is sent again, as
-//!                  │            │ ▓▓░░░░░░░░░░············     │  │   the receiver dropped it
+//!                  │            │  base      next        end   │  │   base = n + 1; that one is
+//!                  │            │   ▼         ▼           ▼    │  │   sent again, a pause, and then
+//!                  │            │ ▓▓░░░░░░░░░░············     │  │   what was sent behind it
 //!                  │            │ acked│ sent  │ may be sent   │◀─┤ ACK base - 1, unexplained:
 //!                  │            └──────────────────────────────┘  │   the first block is lost
 //!                  │                 │                  │         │ clock: the last block again,
@@ -24,8 +24,16 @@
 //! an ACK that is not for the block in flight is silence. In larger windows ACK base - 1 has two
 //! meanings: an echo of the ACK that moved the window here, or the report that its first block was
 //! lost (RFC 7440 §4). A receiver acknowledges block base - 1 at most once for each copy that it was
-//! sent, so the machine counts the copies: that many ACKs are explained, and say nothing. One more
-//! is a report, and it is obeyed if it can be one: the window must have begun a round trip ago.
+//! sent, so the machine counts the copies: that many ACKs are explained, and say nothing, while
+//! they can still be on their way. Any other is a report, and it is obeyed if it can be one: base
+//! must have been sent a round trip ago.
+//!
+//! **Listening.** RFC 7440 lets a receiver drop what comes behind a gap, and lets it keep that too. So
+//! after a report the first block goes out alone, and then there is a pause of a round trip. A
+//! receiver that has kept the rest acknowledges it at once when the gap is filled, and the rest
+//! need not be sent again. One that keeps nothing says nothing, and is sent the rest. With each
+//! report more blocks go out before the pause, as where much is lost one gap in a round trip is
+//! slow, and when three pauses in turn were in vain there are no more.
 //!
 //! **Pace.** The window is what was agreed and stays so: the receiver is silent until it is full. But
 //! a window can be larger than the receiver's socket buffer, and then its end is lost each time. So
@@ -444,12 +452,14 @@ impl Sender {
         self.next = self.base;
         self.sent_from = self.base;
         self.pace.lost(arrived, now, self.timer.round_trip());
-        // A receiver that has kept what came behind the gap says so when the gap is filled.
-        if let Some(round_trip) = self.timer.round_trip_max()
-            && self.window > 1
-            && self.doubts < DOUBTS_MAX
-        {
-            self.pace.listen(self.run, round_trip);
+        // A receiver that has kept what came behind the gap says so when the gap is filled. Where no
+        // round trip was measured, the one that has led to this report will do.
+        if self.window > 1 && self.doubts < DOUBTS_MAX {
+            let base = self.base;
+            let sent = self.flight_of(base).map_or(now, |flight| flight.last);
+            let since = now.saturating_duration_since(sent);
+            let pause = self.timer.round_trip_max().unwrap_or(since).max(PAUSE_MIN);
+            self.pace.listen(self.run, pause);
             self.listens = true;
             self.run = (self.run * 2).min(self.window);
         }
