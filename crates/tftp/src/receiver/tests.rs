@@ -133,6 +133,23 @@ fn a_gap_that_is_filled_is_acknowledged_up_to_the_next_one() {
     let script = [(1, "data 1"), (3, "last 3"), (10, "data 2"), (11, "commit")];
     let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n10 wrote 3\n11 ACK 3";
     check(8, Start::Ack, &script, want);
+    // It is the report of the next gap: block 6 has nothing to add. Block 5 again has, the sender has
+    // begun anew somewhere else.
+    let script = [
+        (1, "data 1"),
+        (3, "data 5"),
+        (4, "data 3"),
+        (10, "data 2"),
+        (11, "data 6"),
+        (20, "data 5"),
+        (30, "data 4"),
+    ];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n4 ACK 1\n10 wrote 2\n10 wrote 3\n10 ACK 3\n20 ACK 3\n\
+                30 wrote 4\n30 wrote 5\n30 wrote 6\n30 ACK 6";
+    check(8, Start::Ack, &script, want);
+    let script = [(1, "data 1"), (3, "data 5"), (4, "data 3"), (10, "data 2"), (20, "data 5")];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n4 ACK 1\n10 wrote 2\n10 wrote 3\n10 ACK 3\n20 ACK 3";
+    check(8, Start::Ack, &script, want);
     // One that is longer than agreed is not kept, and ends it when its turn comes.
     let script = [(1, "data 1"), (3, "long 3"), (10, "data 2"), (11, "long 3")];
     let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n11 block 3 has 513 bytes, 512 were agreed";

@@ -210,6 +210,29 @@ fn an_ack_of_many_measures_the_round_trip_by_what_was_sent_once() {
 }
 
 #[test]
+fn an_oack_that_was_sent_once_lengthens_the_clock_too() {
+    // 0.5 s and four times half of that.
+    let script = [(500, "ack 0"), (1999, "tick"), (2000, "tick")];
+    check(1, 9, Start::Oack, &script, "0 OACK\n500 DATA 1\n2000 DATA 1");
+}
+
+#[test]
+fn what_comes_too_late_to_be_an_echo_is_a_report() {
+    // Block 8 went out at 10 and 40, and was acknowledged at 45: by 75 both answers are here.
+    let script = [(10, "ack 4"), (40, "tick"), (45, "ack 8"), (76, "ack 8")];
+    let want = "0 DATA 1 2 3 4\n10 DATA 5 6 7 8\n40 DATA 8\n45 DATA 9 10 11 12\n76 DATA 9";
+    check(4, 13, Start::Data, &script, want);
+}
+
+#[test]
+fn an_ack_is_no_report_of_what_was_only_just_sent() {
+    // ACK 2 at 41 is for block 2, and knows nothing of block 3, sent again at 40.
+    let script = [(10, "ack 1"), (40, "tick"), (41, "ack 2"), (50, "ack 10")];
+    let want = "0 DATA 1 2 3 4 5 6 7 8\n10 DATA 2\n40 DATA 3 4 5 6\n41 DATA 7 8 9 10\n50 done";
+    check(8, 10, Start::Data, &script, want);
+}
+
+#[test]
 fn the_answer_to_the_first_of_two_copies_does_not_shorten_the_clock() {
     // An answer 10 ms after the second copy may be one to the first, of more than a second ago.
     let script = [(1000, "tick"), (1010, "ack 0"), (1500, "tick"), (2010, "tick")];
