@@ -32,3 +32,10 @@
 // Steps.
 pub mod talk;
 pub mod duplex;
+
+// The room.
+pub mod client;
+
+// Tools.
+pub mod load;
+pub mod decode;
