@@ -41,8 +41,9 @@ fn color(name: &str) -> u8 {
     let hash = folded
         .bytes()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    // The high bits are mixed best.
-    let place = (hash >> 16) as usize % COLORS.len();
+    // FNV leaves the last letter in a few bits; this spreads it, or user1 and user2 were alike.
+    let mixed = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
+    let place = (mixed ^ (mixed >> 13)) as usize % COLORS.len();
     COLORS.get(place).copied().unwrap_or(COLORS[0])
 }
 
