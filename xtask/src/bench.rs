@@ -12,12 +12,13 @@
 //! fails because something is slow. What could not be run is listed, with the reason.
 //!
 //! *Read:* [`contest`] (what is compared) → [`process`] (a server and what it costs) → one file
-//! for each chapter: [`udp_echo`], [`tftp`] with its [`curve`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
+//! for each chapter: [`udp_echo`], [`tftp`] with its [`curve`], [`tcp_chat`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
 
 pub mod cable;
 pub mod contest;
 pub mod curve;
 pub mod process;
+pub mod tcp_chat;
 pub mod tftp;
 pub mod udp_echo;
 
@@ -80,8 +81,12 @@ pub struct Peer {
 type Prepare = fn(&Args) -> anyhow::Result<Bench>;
 
 /// The chapters that have one.
-const CHAPTERS: &[(&str, Prepare)] =
-    &[("udp-echo", udp_echo::prepare), ("tftp", tftp::prepare), ("cable", cable::prepare)];
+const CHAPTERS: &[(&str, Prepare)] = &[
+    ("udp-echo", udp_echo::prepare),
+    ("tftp", tftp::prepare),
+    ("tcp-chat", tcp_chat::prepare),
+    ("cable", cable::prepare),
+];
 
 /// Runs the bench.
 ///
