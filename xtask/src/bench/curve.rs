@@ -1,10 +1,12 @@
-//! Draws the curves of `cargo xtask bench tftp --only curve --json` as an SVG: MB/s by window.
+//! Draws the curves of `cargo xtask bench <chapter> --only curve --json` as an SVG: MB/s by window,
+//! milliseconds by listeners.
 //!
 //! ```text
 //!  --json ──▶ curves: (title, [(window, MB/s)]) ──▶ SVG, both axes doubling
 //! ```
 //!
 //! On such axes "twice the window, twice the rate" is a straight line, and the limit a level one.
+//! An entry called `window 8` is a point at 8, and the first column says how high.
 
 use std::fmt::Write as _;
 
@@ -13,6 +15,8 @@ use anyhow::ensure;
 /// One curve.
 struct Curve<'a> {
     title: &'a str,
+    /// What is counted along, and what upward.
+    axes: (&'a str, &'a str),
     /// Window, and MB/s.
     points: Vec<(f64, f64)>,
 }
@@ -63,9 +67,19 @@ pub fn svg(json: &str) -> anyhow::Result<String> {
         );
         exponent += 1.0;
     }
-    svg.push_str("<text x=\"340\" y=\"346\" text-anchor=\"middle\">windowsize</text><text x=\"20\" y=\"20\">MB/s</text>\n");
+    let (along, upward) = curves.first().map_or(("", ""), |curve| curve.axes);
+    // RFC 7440's word.
+    let along = if along == "window" { "windowsize" } else { along };
+    let _ = writeln!(
+        svg,
+        "<text x=\"340\" y=\"346\" text-anchor=\"middle\">{along}</text><text x=\"20\" y=\"20\">{upward}</text>"
+    );
     for (number, curve) in curves.iter().enumerate() {
-        svg.push_str(&line(curve, number, x, y));
+        // Two that begin at the same height have their names below and above.
+        let begin = |curve: &Curve<'_>| curve.points.first().map_or(0.0, |point| y(point.1));
+        let is_near = |other: &Curve<'_>| (begin(other) - begin(curve)).abs() < 16.0;
+        let is_above = curves.iter().take(number).any(is_near);
+        svg.push_str(&line(curve, number, if is_above { -14.0 } else { 22.0 }, x, y));
     }
     svg.push_str("</svg>\n");
     Ok(svg)
@@ -74,6 +88,7 @@ pub fn svg(json: &str) -> anyhow::Result<String> {
 fn line(
     curve: &Curve<'_>,
     number: usize,
+    name_below: f64,
     x: impl Fn(f64) -> f64,
     y: impl Fn(f64) -> f64,
 ) -> String {
@@ -91,7 +106,7 @@ fn line(
     format!(
         "<path d=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>{dots}<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{color}\">{title}</text>\n",
         from_x + 8.0,
-        from_y + 22.0
+        from_y + name_below
     )
 }
 
@@ -101,20 +116,23 @@ fn curves(json: &str) -> Vec<Curve<'_>> {
     let mut curves = Vec::new();
     for contest in json.split("{\"title\":\"").skip(1) {
         let title = contest.split('"').next().unwrap_or_default();
-        let points: Vec<(f64, f64)> =
-            contest.split("{\"name\":\"window ").skip(1).filter_map(point).collect();
-        if title.starts_with("curve: ") && !points.is_empty() {
-            curves.push(Curve { title, points });
+        let read: Vec<_> = contest.split("{\"name\":\"").skip(1).filter_map(point).collect();
+        if let Some((axes, _)) = read.first().filter(|_| title.starts_with("curve: ")) {
+            let points = read.iter().map(|(_, point)| *point).collect();
+            curves.push(Curve { title, axes: *axes, points });
         }
     }
     curves
 }
 
-fn point(entry: &str) -> Option<(f64, f64)> {
-    let window = entry.split('"').next()?.parse().ok()?;
-    let (_, rest) = entry.split_once("\"MB/s\":{\"median\":")?;
-    let rate = rest.split(',').next()?.parse().ok()?;
-    Some((window, rate))
+/// `window 8","MB/s":{"median":2,`: what is counted, and how much.
+fn point(entry: &str) -> Option<((&str, &str), (f64, f64))> {
+    let mut quoted = entry.split('"');
+    let (along, at) = quoted.next()?.rsplit_once(' ')?;
+    let upward = quoted.nth(1)?;
+    let (_, rest) = entry.split_once(":{\"median\":")?;
+    let height = rest.split(',').next()?.parse().ok()?;
+    Some(((along, upward), (at.parse().ok()?, height)))
 }
 
 #[cfg(test)]
@@ -128,7 +146,21 @@ mod tests {
         let svg = svg(json).unwrap();
         assert!(svg.contains("M70.0 310.0L610.0 30.0"), "{svg}");
         assert!(svg.contains(">here<"), "{svg}");
+        assert!(svg.contains(">windowsize<") && svg.contains(">MB/s<"), "{svg}");
         assert!(super::svg("{}").is_err());
+    }
+
+    #[test]
+    fn the_first_column_is_drawn_and_names_do_not_lie_over_each_other() {
+        let curve = |name: &str| {
+            format!(
+                r#"{{"title":"curve: {name}","entries":[{{"name":"listeners 1","p99 ms":{{"median":0.5,"rounds":[0.5]}},"p50 ms":{{"median":9,"rounds":[9]}}}},{{"name":"listeners 4","p99 ms":{{"median":2,"rounds":[2]}}}}]}}"#
+            )
+        };
+        let svg = svg(&format!("[{},{}]", curve("poll"), curve("threads"))).unwrap();
+        assert!(svg.contains(">listeners<") && svg.contains(">p99 ms<"), "{svg}");
+        assert!(svg.contains("y=\"332.0\" fill=\"#2a8c55\">poll<"), "{svg}");
+        assert!(svg.contains("y=\"296.0\" fill=\"#3b7dd8\">threads<"), "{svg}");
     }
 
     #[test]
