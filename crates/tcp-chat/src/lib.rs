@@ -1,1 +1,13 @@
 //! Chapter 4: how does one server talk with many people at once, and stay up?
+
+// The room: no socket, no clock.
+pub mod policy;
+pub mod name;
+pub mod telnet;
+pub mod rate;
+pub mod log;
+pub mod queue;
+pub mod history;
+pub mod session;
+pub mod room;
+pub mod stats;
