@@ -11,3 +11,10 @@ pub mod history;
 pub mod session;
 pub mod room;
 pub mod stats;
+
+// The drivers around it: sockets and a clock.
+pub mod socket;
+pub mod console;
+pub mod engine_poll;
+pub mod engine_threads;
+pub mod server;

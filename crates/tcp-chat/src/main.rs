@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tcp_chat::server;
 
 /// Chapter 4: from two people taking turns to a room of ten thousand.
 #[derive(Parser)]
@@ -14,14 +15,18 @@ struct Program {
     color: cli::ColorArgs,
 }
 
-const SHELVES: cli::Shelves = &[];
+const SHELVES: cli::Shelves = &[("A room for many", &["server"])];
 
 #[derive(Subcommand)]
-enum Lesson {}
+enum Lesson {
+    Server(server::Args),
+}
 
 fn main() -> ExitCode {
     let matches = cli::shelve(Program::command(), SHELVES).get_matches();
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program.color.apply();
-    cli::run(|| match program.lesson {})
+    cli::run(|| match program.lesson {
+        Lesson::Server(args) => server::run(args),
+    })
 }

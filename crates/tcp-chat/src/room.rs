@@ -582,7 +582,8 @@ impl Room {
         let count = self.history.count();
         let mut told = match count {
             0 => b"* Nothing was said yet\n".to_vec(),
-            n => format!("* The last {} said here:\n", cli::count(n, "line")).into_bytes(),
+            1 => b"* The last line that was said:\n".to_vec(),
+            n => format!("* The last {n} lines that were said:\n").into_bytes(),
         };
         if count > 0 {
             told.extend_from_slice(&self.history.bytes());

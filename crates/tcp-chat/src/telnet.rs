@@ -60,6 +60,8 @@ impl Telnet {
             (Self::Text, _) => (Self::Text, true),
             (Self::Iac, WILL..=DONT) => (Self::Option, false),
             (Self::Iac, SB) => (Self::Sub, false),
+            // No command of telnet's: a 255 that means nothing must not swallow a line feed.
+            (Self::Iac, 0..SE) => (Self::Text, true),
             // IAC IAC is a 255 that was meant, which no text has.
             (Self::Iac | Self::Option, _) | (Self::SubIac, SE) => (Self::Text, false),
             (Self::Sub, IAC) => (Self::SubIac, false),
@@ -83,6 +85,7 @@ mod tests {
         // 240 and a doubled 255 inside a subnegotiation do not end it.
         check(b"\xff\xfa\x1f\xf0\xff\xff\xf0\xff\xf0ann", b"ann");
         check(b"\xff\xf4\xff\xf1ann\xff\xff", b"ann");
+        check(b"\xfe\xff\n\xffa\n", b"\xfe\na\n");
         check("小明\n".as_bytes(), "小明\n".as_bytes());
     }
 
