@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tcp_chat::{client, decode, duplex, load, talk};
+use tcp_chat::server;
 
 /// Chapter 4: from two people taking turns to a room of ten thousand.
 #[derive(Parser)]
@@ -29,6 +30,11 @@ enum Lesson {
     Load(load::Args),
     #[command(hide = true)]
     Decode(decode::Args),
+const SHELVES: cli::Shelves = &[("A room for many", &["server"])];
+
+#[derive(Subcommand)]
+enum Lesson {
+    Server(server::Args),
 }
 
 fn main() -> ExitCode {
@@ -41,5 +47,6 @@ fn main() -> ExitCode {
         Lesson::Client(args) => client::run(args),
         Lesson::Load(args) => load::run(args),
         Lesson::Decode(args) => decode::run(args),
+        Lesson::Server(args) => server::run(args),
     })
 }
