@@ -33,14 +33,6 @@
 pub mod talk;
 pub mod duplex;
 
-// The room.
-pub mod client;
-
-// Tools.
-pub mod load;
-pub mod decode;
-//! Chapter 4: how does one server talk with many people at once, and stay up?
-
 // The room: no socket, no clock.
 pub mod policy;
 pub mod name;
@@ -59,3 +51,8 @@ pub mod console;
 pub mod engine_poll;
 pub mod engine_threads;
 pub mod server;
+pub mod client;
+
+// Tools.
+pub mod load;
+pub mod decode;
