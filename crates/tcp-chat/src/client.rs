@@ -75,7 +75,7 @@ const KEEPALIVE: TcpKeepalive =
 /// # Errors
 /// When the server cannot be reached, does not take the name, or ends the conversation.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Server(server) = &args.server;
+    let Args { server: Server(server), name } = args;
     let stream = TcpStream::connect(server.as_str())
         .with_context(|| format!("cannot connect to {server}"))?;
     // A line is to go when it is typed, not when the one before was acknowledged (RFC 896).
@@ -86,8 +86,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let outbox = Outbox { stream: Arc::new(stream), leaving: Arc::default() };
 
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if let Some(name) = &args.name {
-        log_in(&mut inbox, &outbox, name, on_terminal)
+    if let Some(name) = name {
+        log_in(&mut inbox, &outbox, &name, on_terminal)
             .with_context(|| format!("cannot enter the room at {server}"))?;
     }
     let screen = if on_terminal { terminal::open() } else { None };

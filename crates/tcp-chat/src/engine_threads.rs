@@ -8,12 +8,24 @@ pub struct Engine;
 impl Engine {
     /// stub
     #[must_use]
-    pub fn new(_: std::net::TcpListener, _: Options, _: Room, _: Console, _: std::time::Duration) -> Self { Self }
+    pub fn new(
+        _: std::net::TcpListener,
+        _: Options,
+        _: Room,
+        _: Console,
+        _: std::time::Duration,
+    ) -> Self {
+        Self
+    }
     /// stub
     #[must_use]
-    pub fn inbox(&self) -> Arc<Inbox> { Inbox::new(|| ()) }
+    pub fn inbox(&self) -> Arc<Inbox> {
+        Inbox::new(|| ())
+    }
     /// stub
     /// # Errors
     /// stub
-    pub fn serve(self) -> anyhow::Result<crate::stats::Stats> { anyhow::bail!("not yet") }
+    pub fn serve(self) -> anyhow::Result<crate::stats::Stats> {
+        anyhow::bail!("not yet")
+    }
 }

@@ -123,6 +123,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// The most lines that are kept in mind: an open loop may run ahead of the server.
 const WAITING_MAX: usize = 1 << 20;
 
+/// When nothing came for so long, nobody has anything more to say.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// How long a visitor who is due may have to wait for the load.
 const VISIT_TICK: Duration = Duration::from_millis(1);
 
@@ -214,6 +217,7 @@ impl<'a> Load<'a> {
 
     fn hold(&mut self) -> anyhow::Result<()> {
         self.fill_the_room(self.args.login.at_the_door())?;
+        self.settle()?;
         let meter = Meter::start(self.args.pid, &self.crowd);
         let begin = Instant::now();
         let mut closed = None;
@@ -231,6 +235,17 @@ impl<'a> Load<'a> {
         self.report.idling = Some(meter.read(&self.crowd).0);
         self.report.why = closed;
         self.talk(Pace::Closed(1), Duration::MAX, 1)
+    }
+
+    /// Waits until the last who came are old news: what a server still has to say about them is no
+    /// idling.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        let begin = Instant::now();
+        let mut last = begin;
+        while last.elapsed() < QUIET && begin.elapsed() < self.args.timeout.duration() {
+            self.crowd.turn(TICK, |_, _| last = Instant::now())?;
+        }
+        Ok(())
     }
 
     fn storm(&mut self) -> anyhow::Result<()> {
@@ -367,14 +382,15 @@ impl<'a> Load<'a> {
             }
             let (stamps, mut closed) = (&self.stamps, None);
             self.crowd.turn(TICK, |who, heard| match heard {
-                Heard::Line(line, at) if stamps.read(line) == Ok(Some(Stamp::Call)) => {
-                    if deaf.get_mut(who).is_some_and(std::mem::take) {
+                Heard::Line(line, at) => {
+                    let is_call = stamps.read(line) == Ok(Some(Stamp::Call));
+                    if is_call && deaf.get_mut(who).is_some_and(std::mem::take) {
                         left -= 1;
                         last = at;
                     }
                 }
                 Heard::Gone(why) => closed = Some(format!("one who was in: {why}")),
-                _ => {}
+                Heard::In => {}
             })?;
             if let Some(why) = closed {
                 return Err(anyhow!("{why}")).context("not everybody stays");

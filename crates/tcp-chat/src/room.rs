@@ -51,7 +51,8 @@ const LINES_SHOWN_MAX: usize = 1024;
 
 const QUESTION: &[u8] = b"* What is your name?\n";
 
-const HELP: &[u8] = b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
+const HELP: &[u8] =
+    b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
 * /history: what was said. /quit: good-bye. //TEXT: says /TEXT. All else is said to everybody.\n";
 
 /// A connection. Its index is used again after it, its generation is not.
@@ -318,8 +319,7 @@ impl Room {
     #[must_use]
     pub fn must_write(&self) -> bool {
         let Unwritten { end, next, own } = self.unwritten;
-        self.log.end() - end + own >= UNWRITTEN_MAX
-            || self.log.next() - next >= UNWRITTEN_LINES_MAX
+        self.log.end() - end + own >= UNWRITTEN_MAX || self.log.next() - next >= UNWRITTEN_LINES_MAX
     }
 
     /// For whom there may be something to write: those who were told something, or everybody.
@@ -411,7 +411,10 @@ impl Room {
     pub fn poll_line(&mut self) -> Option<String> {
         if self.shown.is_empty() && self.shown_lost > 0 {
             let lost = std::mem::take(&mut self.shown_lost);
-            return Some(format!("* {} not shown", cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")));
+            return Some(format!(
+                "* {} not shown",
+                cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")
+            ));
         }
         self.shown.pop_front()
     }
@@ -559,8 +562,11 @@ impl Room {
         let here = self.names.len();
         let mut answer = format!("* {here} here:");
         let mut line_len = answer.len();
-        let mut names: Vec<&str> =
-            self.ids().filter_map(|id| Some(self.name_of(id)?.as_str())).take(WHO_NAMES_MAX).collect();
+        let mut names: Vec<&str> = self
+            .ids()
+            .filter_map(|id| Some(self.name_of(id)?.as_str()))
+            .take(WHO_NAMES_MAX)
+            .collect();
         names.sort_unstable();
         for (number, name) in names.iter().enumerate() {
             if line_len + name.len() > 1000 {

@@ -108,8 +108,10 @@ fn nobody_there_is_an_error() {
 struct Room {
     people: Arc<Mutex<Vec<Option<TcpStream>>>>,
     /// What is made of a line that somebody says.
-    pass: Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    pass: Arc<Pass>,
 }
+
+type Pass = dyn Fn(&str) -> Vec<String> + Send + Sync;
 
 impl Room {
     fn open(pass: impl Fn(&str) -> Vec<String> + Send + Sync + 'static) -> SocketAddr {

@@ -15,11 +15,13 @@ use anyhow::ensure;
 /// One curve.
 struct Curve<'a> {
     title: &'a str,
-    /// What is counted along, and what upward.
-    axes: (&'a str, &'a str),
+    axes: Axes<'a>,
     /// Window, and MB/s.
     points: Vec<(f64, f64)>,
 }
+
+/// What is counted along, and what upward.
+type Axes<'a> = (&'a str, &'a str);
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
@@ -126,7 +128,7 @@ fn curves(json: &str) -> Vec<Curve<'_>> {
 }
 
 /// `window 8","MB/s":{"median":2,`: what is counted, and how much.
-fn point(entry: &str) -> Option<((&str, &str), (f64, f64))> {
+fn point(entry: &str) -> Option<(Axes<'_>, (f64, f64))> {
     let mut quoted = entry.split('"');
     let (along, at) = quoted.next()?.rsplit_once(' ')?;
     let upward = quoted.nth(1)?;
