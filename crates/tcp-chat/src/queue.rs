@@ -134,6 +134,12 @@ impl Queue {
         behind + self.own_lines
     }
 
+    /// How many of these bytes are for this listener alone.
+    #[must_use]
+    pub fn own_len(&self) -> u64 {
+        self.own_len as u64
+    }
+
     /// The first byte of the log that it needs; `None`: it needs none.
     #[must_use]
     pub fn needs(&self) -> Option<u64> {
