@@ -343,7 +343,7 @@ impl Engine {
                         let _ = connection.stream.shutdown(Shutdown::Write);
                     }
                 }
-                Action::Close(id) => {
+                Action::Close(id) | Action::Abort(id) => {
                     if known(&mut self.connections, id).is_some()
                         && let Some(place) = self.connections.get_mut(id.index())
                     {

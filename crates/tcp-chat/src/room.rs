@@ -51,8 +51,7 @@ const LINES_SHOWN_MAX: usize = 1024;
 
 const QUESTION: &[u8] = b"* What is your name?\n";
 
-const HELP: &[u8] =
-    b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
+const HELP: &[u8] = b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
 * /history: what was said. /quit: good-bye. //TEXT: says /TEXT. All else is said to everybody.\n";
 
 /// A connection. Its index is used again after it, its generation is not.
@@ -101,8 +100,10 @@ impl Refused {
 pub enum Action {
     /// All is said to them: shutdown(2) for writing, and wait for their end.
     Shutdown(Id),
-    /// close(2). The room has forgotten it.
+    /// close(2): both sides have said and heard all. The room has forgotten it.
     Close(Id),
+    /// The same at once, whatever is still on its way.
+    Abort(Id),
 }
 
 /// Who is in, and what they say.
@@ -218,7 +219,7 @@ impl Room {
     /// The connection is gone: nothing more can be said or heard.
     pub fn broken(&mut self, now: Instant, id: Id, reason: Reason) {
         self.part(id, reason, now);
-        self.close(id);
+        self.forget(id, Action::Abort(id));
     }
 
     /// Whether the system takes nothing more for them at the moment. Only who is blocked can be
@@ -241,7 +242,7 @@ impl Room {
             if let Stage::Parting(until) = session.stage
                 && until <= now
             {
-                self.close(id);
+                self.forget(id, Action::Abort(id));
                 continue;
             }
             self.enqueue(id);
@@ -319,7 +320,8 @@ impl Room {
     #[must_use]
     pub fn must_write(&self) -> bool {
         let Unwritten { end, next, own } = self.unwritten;
-        self.log.end() - end + own >= UNWRITTEN_MAX || self.log.next() - next >= UNWRITTEN_LINES_MAX
+        self.log.end() - end + own >= UNWRITTEN_MAX
+            || self.log.next() - next >= UNWRITTEN_LINES_MAX
     }
 
     /// For whom there may be something to write: those who were told something, or everybody.
@@ -359,6 +361,24 @@ impl Room {
         }
     }
 
+    /// Moves what waits for somebody into a buffer, `limit` bytes at most: for an
+    /// engine that cannot hold on to the room while it writes.
+    pub fn take(&mut self, id: Id, buffer: &mut Vec<u8>, limit: usize) {
+        let before = buffer.len();
+        self.outgoing(id, |bytes| {
+            let room = limit.saturating_sub(buffer.len() - before);
+            buffer.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+            room > bytes.len()
+        });
+        self.sent(id, buffer.len() - before);
+    }
+
+    /// Whether the connection is one of the room's.
+    #[must_use]
+    pub fn knows(&self, id: Id) -> bool {
+        self.session(id).is_some()
+    }
+
     /// Whether nothing waits for somebody.
     #[must_use]
     pub fn is_drained(&self, id: Id) -> bool {
@@ -374,7 +394,7 @@ impl Room {
     /// The engine has written what could be written. Judges who does not read, and forgets what
     /// everybody has.
     pub fn settle(&mut self, now: Instant) {
-        let mut slow = Vec::new();
+        let (mut slow, mut own) = (Vec::new(), 0);
         let mut needed = self.log.end();
         let mut written = self.log.end();
         for (index, slot) in (0..).zip(&mut self.slots) {
@@ -391,15 +411,22 @@ impl Room {
                 }
             } else {
                 written = written.min(first);
+                own += session.queue.own_len();
             }
         }
         self.stats.log_max = self.stats.log_max.max(self.log.len() as u64);
         self.log.forget(needed);
         self.log.shrink(LOG_LEN_KEPT);
-        self.unwritten = Unwritten { end: written, next: self.log.line_at(written), own: 0 };
+        self.unwritten = Unwritten { end: written, next: self.log.line_at(written), own };
         for id in slow {
             self.too_slow(now, id);
         }
+    }
+
+    /// Whether the operator has something to see.
+    #[must_use]
+    pub fn has_lines(&self) -> bool {
+        !self.shown.is_empty()
     }
 
     /// What the engine has to do with a connection next.
@@ -411,10 +438,7 @@ impl Room {
     pub fn poll_line(&mut self) -> Option<String> {
         if self.shown.is_empty() && self.shown_lost > 0 {
             let lost = std::mem::take(&mut self.shown_lost);
-            return Some(format!(
-                "* {} not shown",
-                cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")
-            ));
+            return Some(format!("* {} not shown", cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")));
         }
         self.shown.pop_front()
     }
@@ -562,11 +586,8 @@ impl Room {
         let here = self.names.len();
         let mut answer = format!("* {here} here:");
         let mut line_len = answer.len();
-        let mut names: Vec<&str> = self
-            .ids()
-            .filter_map(|id| Some(self.name_of(id)?.as_str()))
-            .take(WHO_NAMES_MAX)
-            .collect();
+        let mut names: Vec<&str> =
+            self.ids().filter_map(|id| Some(self.name_of(id)?.as_str())).take(WHO_NAMES_MAX).collect();
         names.sort_unstable();
         for (number, name) in names.iter().enumerate() {
             if line_len + name.len() > 1000 {
@@ -709,12 +730,12 @@ impl Room {
             // they were told (RFC 1122, 4.2.2.13).
             self.actions.push_back(Action::Shutdown(id));
         } else {
-            self.close(id);
+            self.forget(id, Action::Close(id));
         }
     }
 
     /// Forgets a connection.
-    fn close(&mut self, id: Id) {
+    fn forget(&mut self, id: Id, action: Action) {
         let Some(slot) = self.slots.get_mut(id.index()) else { return };
         if slot.generation != id.generation {
             return;
@@ -733,7 +754,7 @@ impl Room {
                 self.addresses.remove(&session.network);
             }
         }
-        self.actions.push_back(Action::Close(id));
+        self.actions.push_back(action);
     }
 
     // ── Who is where ───────────────────────────────────────────────────────────────────────────
