@@ -292,6 +292,27 @@ mod terminal {
     }
 
     #[test]
+    fn a_servers_last_words_are_shown() {
+        let (mut terminal, mut server) = Terminal::start(&[], &[]);
+        terminal.shows("> ");
+        server.says("* one\n* two\n* stopping\n");
+        drop(server);
+        for line in ["one", "two", "stopping", "has ended the conversation"] {
+            terminal.shows(line);
+        }
+    }
+
+    #[test]
+    fn lines_that_are_pasted_all_go() {
+        let (mut terminal, mut server) = Terminal::start(&[], &[]);
+        terminal.shows("> ");
+        terminal.types("one\r二\rthree\r");
+        for line in ["one", "二", "three"] {
+            server.hears(line);
+        }
+    }
+
+    #[test]
     fn ctrl_c_ends_it_as_it_ends_other_programs() {
         let (mut terminal, server) = Terminal::start(&[], &[]);
         terminal.shows("> ");

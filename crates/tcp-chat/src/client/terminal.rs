@@ -12,6 +12,7 @@
 //! line, prints, and draws its line again.
 
 use std::thread;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use rustyline::error::ReadlineError;
@@ -22,6 +23,12 @@ use super::Outbox;
 use super::names::painted;
 
 const PROMPT: &str = "> ";
+
+/// Up a line and down again: something to show that shows nothing.
+const NOTHING: &str = "\u{1b}[A\n";
+
+/// How long the editor has for drawing its line for the last time.
+const REDRAW: Duration = Duration::from_millis(20);
 
 /// Where a person types.
 pub struct Keyboard(Editor<(), DefaultHistory>);
@@ -107,6 +114,14 @@ impl Screen {
 impl Drop for Screen {
     /// The editor may be in the middle of a line, and then the terminal is in its mode.
     fn drop(&mut self) {
+        // The editor may not have shown the last line, and that one says why a server stops. Its
+        // queue has room for one: when it takes the second, it is done with all before the first.
+        for _ in 0..2 {
+            // If the editor has ended, all is shown.
+            let _ = self.printer.print(NOTHING.to_owned());
+        }
+        // Only the looks depend on this: what we say next stands below its line.
+        thread::park_timeout(REDRAW);
         #[cfg(unix)]
         if let Some(before) = &self.before {
             use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
