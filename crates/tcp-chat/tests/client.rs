@@ -65,6 +65,7 @@ fn a_line_without_end_is_told_once_and_passed_over() {
     let (mut client, mut server) = start(&[], "");
     server.says(&"x".repeat(1 << 20));
     server.says("\nann: hi\nann: cut o");
+    server.hears_the_end();
     drop(server);
     let shown = "* (a line of more than 8192 bytes is left out)\nann: hi\nann: cut o\n";
     check(&client.end(), 0, shown, "");
