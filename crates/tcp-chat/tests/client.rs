@@ -254,6 +254,8 @@ mod terminal {
         assert!(told.starts_with("\r\n"), "{told:?}");
         terminal.types("一行\r");
         server.hears("我在写一行");
+        // Between two lines the terminal takes Ctrl-D for itself; the prompt says that it is ours.
+        terminal.shows("> ");
         // Ctrl-D: half of the connection is closed, and what comes is still shown.
         terminal.types("\u{4}");
         server.hears_the_end();
