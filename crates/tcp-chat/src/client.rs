@@ -1,4 +1,4 @@
-//! Role `client`: one person's end of the room.
+//! Lesson `client`: one person's end of the room.
 //!
 //! ```text
 //!  on a terminal                              in a pipe
