@@ -77,11 +77,14 @@ pub fn svg(json: &str) -> anyhow::Result<String> {
         "<text x=\"340\" y=\"346\" text-anchor=\"middle\">{along}</text><text x=\"20\" y=\"20\">{upward}</text>"
     );
     for (number, curve) in curves.iter().enumerate() {
-        // Two that begin at the same height have their names below and above.
+        // Names stand below the line's begin, or above where there is no room; of two that begin at
+        // the same height the second stands above the first.
         let begin = |curve: &Curve<'_>| curve.points.first().map_or(0.0, |point| y(point.1));
-        let is_near = |other: &Curve<'_>| (begin(other) - begin(curve)).abs() < 16.0;
-        let is_above = curves.iter().take(number).any(is_near);
-        svg.push_str(&line(curve, number, if is_above { -14.0 } else { 22.0 }, x, y));
+        let is_near = |other: &&Curve<'_>| (begin(other) - begin(curve)).abs() < 16.0;
+        let near = curves.iter().take(number).filter(is_near).fold(0.0, |near, _| near + 1.0);
+        let is_low = begin(curve) + 22.0 > BOTTOM;
+        let name_below = if near > 0.0 || is_low { -14.0 - 16.0 * near } else { 22.0 };
+        svg.push_str(&line(curve, number, name_below, x, y));
     }
     svg.push_str("</svg>\n");
     Ok(svg)
@@ -164,8 +167,8 @@ mod tests {
         };
         let svg = svg(&format!("[{},{}]", curve("poll"), curve("threads"))).unwrap();
         assert!(svg.contains(">listeners<") && svg.contains(">p99 ms<"), "{svg}");
-        assert!(svg.contains("y=\"332.0\" fill=\"#2a8c55\">poll<"), "{svg}");
-        assert!(svg.contains("y=\"296.0\" fill=\"#3b7dd8\">threads<"), "{svg}");
+        assert!(svg.contains("y=\"296.0\" fill=\"#2a8c55\">poll<"), "{svg}");
+        assert!(svg.contains("y=\"280.0\" fill=\"#3b7dd8\">threads<"), "{svg}");
     }
 
     #[test]
