@@ -133,6 +133,15 @@ struct Slot {
     session: Option<Session>,
 }
 
+/// What a line is that everybody hears.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Somebody has said it.
+    Talk,
+    /// Somebody comes or goes.
+    Going,
+}
+
 /// What has been added since the engine last wrote.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unwritten {
@@ -245,8 +254,8 @@ impl Room {
                 self.forget(id, Action::Abort(id));
                 continue;
             }
+            // What is due is done by `work`, which also sets the next deadline.
             self.enqueue(id);
-            self.arm(id);
         }
     }
 
@@ -260,7 +269,7 @@ impl Room {
     pub fn operator_says(&mut self, text: &str) {
         let line = format!("* {OPERATOR}: {}\n", cli::escape(text.as_bytes()));
         if !text.trim().is_empty() && line.len() <= LINE_LEN_MAX {
-            self.announce(None, &line, true);
+            self.announce(None, &line, Kind::Talk);
         }
     }
 
@@ -524,7 +533,7 @@ impl Room {
             Stage::Talking(old) => {
                 self.names.remove(&old.folded());
                 self.names.insert(name.folded(), id);
-                self.announce(None, &format!("* {old} is now {name}\n"), false);
+                self.announce(None, &format!("* {old} is now {name}\n"), Kind::Going);
             }
             Stage::Naming => {
                 session.queue.join(id, &self.log);
@@ -539,7 +548,7 @@ impl Room {
                 if self.history.count() > 0 {
                     self.tell_history(id);
                 }
-                self.announce(Some(id), &format!("* {name} joined\n"), false);
+                self.announce(Some(id), &format!("* {name} joined\n"), Kind::Going);
             }
         }
     }
@@ -559,7 +568,7 @@ impl Room {
             return self.tell(id, told.as_bytes());
         }
         let author = (!self.policy.echo).then_some(id);
-        self.announce(author, &line, true);
+        self.announce(author, &line, Kind::Talk);
     }
 
     fn whisper(&mut self, id: Id, to: &str, text: &str) {
@@ -622,15 +631,22 @@ impl Room {
     // ── Saying and hearing ─────────────────────────────────────────────────────────────────────
 
     /// Says a line to everybody in the room but `author`.
-    fn announce(&mut self, author: Option<Id>, line: &str, is_talk: bool) {
-        if !self.names.is_empty() {
+    fn announce(&mut self, author: Option<Id>, line: &str, kind: Kind) {
+        let here = self.names.len();
+        let is_told = match kind {
+            Kind::Talk => here > 0,
+            Kind::Going => here > 0 && self.policy.notices.is_none_or(|most| here <= most),
+        };
+        if is_told {
             self.log.append(author, line.as_bytes());
         }
-        if is_talk {
+        if kind == Kind::Talk {
             let lines = self.policy.history_lines.unwrap_or(0);
             self.history.keep(line.as_bytes(), lines);
         }
-        if let Some(session) = author.and_then(|id| lookup_mut(&mut self.slots, id)) {
+        if is_told
+            && let Some(session) = author.and_then(|id| lookup_mut(&mut self.slots, id))
+        {
             session.queue.said(&self.log);
         }
         if self.policy.shown {
@@ -711,7 +727,7 @@ impl Room {
                 self.names.remove(&name.folded());
             }
             if reason != Reason::Stopping {
-                self.announce(None, &format!("* {name} left: {reason}\n"), false);
+                self.announce(None, &format!("* {name} left: {reason}\n"), Kind::Going);
             }
         }
         self.touched.push(id);
@@ -827,3 +843,6 @@ fn lookup(slots: &[Slot], id: Id) -> Option<&Session> {
 fn lookup_mut(slots: &mut [Slot], id: Id) -> Option<&mut Session> {
     slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?.session.as_mut()
 }
+
+#[cfg(test)]
+mod tests;
