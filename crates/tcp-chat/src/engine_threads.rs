@@ -108,8 +108,7 @@ impl Engine {
         console: Console,
         grace: Duration,
     ) -> Self {
-        let state =
-            State { room, connections: Vec::new(), readers: Vec::new(), clock_until: None };
+        let state = State { room, connections: Vec::new(), readers: Vec::new(), clock_until: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             clock: Condvar::new(),
@@ -276,9 +275,9 @@ impl Shared {
             *place = Some(Arc::clone(&connection));
         }
         drop(state);
-        let started = self.start(&connection, Self::read_all).and_then(|()| {
-            self.start(&connection, Self::write_all)
-        });
+        let started = self
+            .start(&connection, Self::read_all)
+            .and_then(|()| self.start(&connection, Self::write_all));
         if let Err(error) = started {
             let mut state = self.lock();
             state.room.stats_mut().accept_failed += 1;

@@ -51,7 +51,8 @@ const LINES_SHOWN_MAX: usize = 1024;
 
 const QUESTION: &[u8] = b"* What is your name?\n";
 
-const HELP: &[u8] = b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
+const HELP: &[u8] =
+    b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
 * /history: what was said. /quit: good-bye. //TEXT: says /TEXT. All else is said to everybody.\n";
 
 /// A connection. Its index is used again after it, its generation is not.
@@ -291,6 +292,7 @@ impl Room {
                 self.tell(id, b"* Good-bye: the server is stopping\n");
             }
             self.part(id, Reason::Stopping, now + grace);
+            self.look_at_parting(id);
         }
     }
 
@@ -329,8 +331,7 @@ impl Room {
     #[must_use]
     pub fn must_write(&self) -> bool {
         let Unwritten { end, next, own } = self.unwritten;
-        self.log.end() - end + own >= UNWRITTEN_MAX
-            || self.log.next() - next >= UNWRITTEN_LINES_MAX
+        self.log.end() - end + own >= UNWRITTEN_MAX || self.log.next() - next >= UNWRITTEN_LINES_MAX
     }
 
     /// For whom there may be something to write: those who were told something, or everybody.
@@ -447,7 +448,10 @@ impl Room {
     pub fn poll_line(&mut self) -> Option<String> {
         if self.shown.is_empty() && self.shown_lost > 0 {
             let lost = std::mem::take(&mut self.shown_lost);
-            return Some(format!("* {} not shown", cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")));
+            return Some(format!(
+                "* {} not shown",
+                cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")
+            ));
         }
         self.shown.pop_front()
     }
@@ -595,8 +599,11 @@ impl Room {
         let here = self.names.len();
         let mut answer = format!("* {here} here:");
         let mut line_len = answer.len();
-        let mut names: Vec<&str> =
-            self.ids().filter_map(|id| Some(self.name_of(id)?.as_str())).take(WHO_NAMES_MAX).collect();
+        let mut names: Vec<&str> = self
+            .ids()
+            .filter_map(|id| Some(self.name_of(id)?.as_str()))
+            .take(WHO_NAMES_MAX)
+            .collect();
         names.sort_unstable();
         for (number, name) in names.iter().enumerate() {
             if line_len + name.len() > 1000 {
@@ -644,9 +651,7 @@ impl Room {
             let lines = self.policy.history_lines.unwrap_or(0);
             self.history.keep(line.as_bytes(), lines);
         }
-        if is_told
-            && let Some(session) = author.and_then(|id| lookup_mut(&mut self.slots, id))
-        {
+        if is_told && let Some(session) = author.and_then(|id| lookup_mut(&mut self.slots, id)) {
             session.queue.said(&self.log);
         }
         if self.policy.shown {
@@ -741,9 +746,10 @@ impl Room {
         if !session.queue.is_empty(&self.log) {
             return;
         }
-        if session.is_open() {
+        if session.is_open() && !self.stopping {
             // They may still be sending: a close now would be a reset, and reach them before what
-            // they were told (RFC 1122, 4.2.2.13).
+            // they were told (RFC 1122, 4.2.2.13). A server that stops does not wait for people who
+            // have no reason to close their end.
             self.actions.push_back(Action::Shutdown(id));
         } else {
             self.forget(id, Action::Close(id));

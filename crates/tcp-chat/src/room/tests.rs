@@ -253,8 +253,7 @@ fn people_may_listen_for_as_long_as_they_like_unless_there_is_a_limit() {
     assert_eq!(world.room.poll_timeout(), None, "and nothing ticks meanwhile");
 
     let idle = Some(Duration::from_secs(60));
-    let (mut world, [ann, bob]) =
-        World::of(Policy { idle, ..Policy::default() }, ["ann", "bob"]);
+    let (mut world, [ann, bob]) = World::of(Policy { idle, ..Policy::default() }, ["ann", "bob"]);
     world.wait(Duration::from_secs(59));
     world.says(bob, "still here");
     world.wait(Duration::from_millis(1000));
@@ -325,7 +324,10 @@ fn a_slow_reader_may_lose_lines_instead_and_is_told_how_many() {
     }
     world.unblock(slow);
     // Eleven lines are too many, and go; then the line that tells of it is the first of the next.
-    world.hears(slow, "* You read too slowly: 21 lines lost here\nann: 22\nann: 23\nann: 24\nann: 25\n");
+    world.hears(
+        slow,
+        "* You read too slowly: 21 lines lost here\nann: 22\nann: 23\nann: 24\nann: 25\n",
+    );
     assert_eq!(world.room.stats().dropped, 21);
     world.block(slow);
     for number in 0..11 {
@@ -338,8 +340,7 @@ fn a_slow_reader_may_lose_lines_instead_and_is_told_how_many() {
 
 #[test]
 fn a_queue_without_limit_keeps_everything() {
-    let policy =
-        Policy { rate: None, queue_bytes: None, queue_lines: None, ..Policy::default() };
+    let policy = Policy { rate: None, queue_bytes: None, queue_lines: None, ..Policy::default() };
     let (mut world, [ann, slow]) = World::of(policy, ["ann", "slow"]);
     world.block(slow);
     let line = "x".repeat(4000);
@@ -463,9 +464,8 @@ fn everybody_is_told_that_the_server_stops_and_hears_what_waits() {
     world.hears(ann, "* Good-bye: the server is stopping\n");
     world.hears(bob, "ann: one\n* Good-bye: the server is stopping\n");
     assert!(world.room.connect(world.now, "192.0.2.1".parse().unwrap()).is_err());
-    for id in [ann, bob] {
-        world.room.end_of_input(id);
-    }
+    // Whoever has heard it is gone at once; the other has until the end of the grace.
+    assert!(!world.room.knows(ann) && !world.room.knows(bob));
     assert!(!world.room.is_over());
     world.wait(Duration::from_millis(4999));
     assert!(!world.room.is_over());
