@@ -231,7 +231,7 @@ impl Engine {
         mut stream: TcpStream,
         from: std::net::IpAddr,
     ) -> io::Result<()> {
-        self.options.apply(SockRef::from(&stream))?;
+        self.options.apply(&SockRef::from(&stream))?;
         let id = match self.room.connect(now, from) {
             Ok(id) => id,
             // One attempt: nobody waits for somebody who is not let in.

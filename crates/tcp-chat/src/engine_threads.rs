@@ -256,7 +256,7 @@ impl Shared {
         from: std::net::IpAddr,
         options: &Options,
     ) -> io::Result<()> {
-        options.apply(SockRef::from(&stream))?;
+        options.apply(&SockRef::from(&stream))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut state = self.lock();
         let id = match state.room.connect(Instant::now(), from) {

@@ -519,7 +519,7 @@ impl Room {
             Err(error) => format!("* Not that one: {error}\n"),
             Ok(name) => match self.names.get(&name.folded()) {
                 Some(owner) if *owner != id => format!("* {name} is here already\n"),
-                _ => return self.take_name(id, name),
+                _ => return self.take_name(id, &name),
             },
         };
         self.tell(id, refusal.as_bytes());
@@ -528,7 +528,7 @@ impl Room {
         }
     }
 
-    fn take_name(&mut self, id: Id, name: Name) {
+    fn take_name(&mut self, id: Id, name: &Name) {
         let here = self.names.len();
         let Some(session) = lookup_mut(&mut self.slots, id) else { return };
         let before = std::mem::replace(&mut session.stage, Stage::Talking(name.clone()));

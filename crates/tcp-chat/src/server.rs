@@ -28,7 +28,7 @@ use crate::{engine_poll, engine_threads};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A room for many: nc, telnet and socat are full clients of it
-#[derive(clap::Args)]
+#[derive(Clone, Copy, clap::Args)]
 #[command(
     after_help = "What is typed here is said to everybody; /stats and /kick NAME are for the operator.\n\
                   Every limit can be `off`."
