@@ -65,7 +65,7 @@ impl fmt::Display for Reason {
 /// What was counted since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Connections at the moment, and the most there were.
+    /// Connections at the moment.
     pub connections: u64,
     /// The most there were at once.
     pub connections_max: u64,
@@ -93,7 +93,7 @@ pub struct Stats {
     pub too_long: u64,
     /// Lines that came and were not UTF-8.
     pub not_utf8: u64,
-    /// How often somebody was kept waiting for saying too much.
+    /// How often somebody was told that they say too much.
     pub throttled: u64,
     /// Lines that slow readers lost (`--slow drop`).
     pub dropped: u64,
