@@ -232,7 +232,7 @@ impl Engine {
         from: std::net::IpAddr,
     ) -> io::Result<()> {
         self.options.apply(&SockRef::from(&stream))?;
-        let id = match self.room.connect(now, from) {
+        let id = match self.room.admit(now, from) {
             Ok(id) => id,
             // One attempt: nobody waits for somebody who is not let in.
             Err(refused) => return stream.write_all(refused.line()),

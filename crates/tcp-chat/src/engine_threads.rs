@@ -136,7 +136,6 @@ impl Engine {
     ///
     /// # Errors
     /// When no thread can be started.
-    // ANCHOR: serve
     pub fn serve(mut self) -> anyhow::Result<Stats> {
         let (shared, listener, options) = (Arc::clone(&self.shared), self.listener, self.options);
         thread::Builder::new().spawn(move || shared.accept_all(&listener, &options))?;
@@ -161,7 +160,6 @@ impl Engine {
         self.console.finish();
         Ok(stats)
     }
-    // ANCHOR_END: serve
 }
 
 impl Shared {
@@ -259,7 +257,7 @@ impl Shared {
         options.apply(&SockRef::from(&stream))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut state = self.lock();
-        let id = match state.room.connect(Instant::now(), from) {
+        let id = match state.room.admit(Instant::now(), from) {
             Ok(id) => id,
             Err(refused) => {
                 drop(state);

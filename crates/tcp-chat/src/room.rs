@@ -1,7 +1,7 @@
 //! State machine: who is where, and who is to hear what. No socket, no clock.
 //!
 //! ```text
-//!                 connect, feed, end_of_input, broken, handle_timeout
+//!                 admit, feed, end_of_input, broken, handle_timeout
 //!                                    │
 //!                                    ▼
 //!   ┌─ Room ──────────────────────────────────────────────────────┐
@@ -17,7 +17,7 @@
 //!
 //! An engine has sockets and a clock. In every round it
 //!
-//! 1. hands over what happened: `connect`, `feed`, `end_of_input`, `broken`, `set_blocked`;
+//! 1. hands over what happened: `admit`, `feed`, `end_of_input`, `broken`, `set_blocked`;
 //! 2. tells the time: `handle_timeout`;
 //! 3. until nothing is left: `work`, then writes what is [`outgoing`](Room::outgoing) for
 //!    those who have something, says how much was `sent`, and then `settle`s;
@@ -182,7 +182,7 @@ impl Room {
     ///
     /// # Errors
     /// When they cannot come in: tell them [`Refused::line`], and close.
-    pub fn connect(&mut self, now: Instant, address: IpAddr) -> Result<Id, Refused> {
+    pub fn admit(&mut self, now: Instant, address: IpAddr) -> Result<Id, Refused> {
         self.stats.accepted += 1;
         let connected = self.slots.len() - self.free.len();
         if self.stopping || self.policy.clients.is_some_and(|most| connected >= most) {

@@ -1,4 +1,4 @@
-//! Role `server`: a room for many, with two engines around one core.
+//! Lesson `server`: a room for many, with two engines around one core.
 //!
 //! ```text
 //!   who is there, who hears what, who has to go      room.rs and what it stands on

@@ -427,17 +427,17 @@ fn a_place_that_is_taken_again_has_nothing_of_who_was_there() {
 fn only_so_many_come_in_and_only_so_many_from_one_address() {
     let policy = Policy { clients: Some(3), per_address: Some(2), ..Policy::default() };
     let mut world = World::new(policy);
-    let mut connect = |address: &str| {
+    let mut admit = |address: &str| {
         let now = world.now;
-        world.room.connect(now, address.parse().unwrap())
+        world.room.admit(now, address.parse().unwrap())
     };
-    let first = connect("192.0.2.1").unwrap();
-    assert!(connect("192.0.2.1").is_ok());
-    assert_eq!(connect("192.0.2.1"), Err(Refused::Address));
-    assert!(connect("2001:db8::1").is_ok());
-    assert_eq!(connect("2001:db8:1::1"), Err(Refused::Full));
+    let first = admit("192.0.2.1").unwrap();
+    assert!(admit("192.0.2.1").is_ok());
+    assert_eq!(admit("192.0.2.1"), Err(Refused::Address));
+    assert!(admit("2001:db8::1").is_ok());
+    assert_eq!(admit("2001:db8:1::1"), Err(Refused::Full));
     world.room.broken(world.now, first, Reason::Reset);
-    assert!(world.room.connect(world.now, "192.0.2.1".parse().unwrap()).is_ok());
+    assert!(world.room.admit(world.now, "192.0.2.1".parse().unwrap()).is_ok());
     let stats = world.room.stats();
     assert_eq!((stats.refused_address, stats.refused_full, stats.connections), (1, 1, 3));
 }
@@ -463,7 +463,7 @@ fn everybody_is_told_that_the_server_stops_and_hears_what_waits() {
     world.pump();
     world.hears(ann, "* Good-bye: the server is stopping\n");
     world.hears(bob, "ann: one\n* Good-bye: the server is stopping\n");
-    assert!(world.room.connect(world.now, "192.0.2.1".parse().unwrap()).is_err());
+    assert!(world.room.admit(world.now, "192.0.2.1".parse().unwrap()).is_err());
     // Whoever has heard it is gone at once; the other has until the end of the grace.
     assert!(!world.room.knows(ann) && !world.room.knows(bob));
     assert!(!world.room.is_over());
@@ -571,7 +571,7 @@ impl World {
     }
 
     fn connect(&mut self) -> Id {
-        let id = self.room.connect(self.now, "192.0.2.1".parse().unwrap()).unwrap();
+        let id = self.room.admit(self.now, "192.0.2.1".parse().unwrap()).unwrap();
         self.pump();
         id
     }
