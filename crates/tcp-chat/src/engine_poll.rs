@@ -1,4 +1,5 @@
-//! One thread for all: the system says which sockets are ready, and none is ever waited for.
+//! Role `server`, as an event loop: one thread for all. The system says which sockets are ready, and none
+//! is ever waited for.
 //!
 //! ```text
 //!            ┌──────────────── epoll_wait(2): sleep until something is ready ───────────────┐

@@ -1,4 +1,4 @@
-//! Two threads for each connection: one reads and waits, the other writes and waits.
+//! Role `server`, with threads: two for each connection. One reads and waits, the other writes and waits.
 //!
 //! ```text
 //!   connection 1   reader ──▶ ┌──────────────┐ ──▶ writer   connection 1
