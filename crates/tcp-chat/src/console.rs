@@ -149,7 +149,13 @@ fn write(waiting: &Receiver<Out>) {
 }
 
 /// Does what the operator wants. Both engines do it so.
-pub fn obey(room: &mut Room, console: &mut Console, now: Instant, grace: Duration, command: Command) {
+pub fn obey(
+    room: &mut Room,
+    console: &mut Console,
+    now: Instant,
+    grace: Duration,
+    command: Command,
+) {
     match command {
         Command::Say(text) => room.operator_says(&text),
         Command::Kick(name) => {

@@ -1,4 +1,5 @@
-//! One thread for all: the system says which sockets are ready, and none is ever waited for.
+//! Role `server`, as an event loop: one thread for all. The system says which sockets are ready, and none
+//! is ever waited for.
 //!
 //! ```text
 //!            ┌──────────────── epoll_wait(2): sleep until something is ready ───────────────┐
@@ -231,8 +232,8 @@ impl Engine {
         mut stream: TcpStream,
         from: std::net::IpAddr,
     ) -> io::Result<()> {
-        self.options.apply(SockRef::from(&stream))?;
-        let id = match self.room.connect(now, from) {
+        self.options.apply(&SockRef::from(&stream))?;
+        let id = match self.room.admit(now, from) {
             Ok(id) => id,
             // One attempt: nobody waits for somebody who is not let in.
             Err(refused) => return stream.write_all(refused.line()),

@@ -1,4 +1,4 @@
-//! Two threads for each connection: one reads and waits, the other writes and waits.
+//! Role `server`, with threads: two for each connection. One reads and waits, the other writes and waits.
 //!
 //! ```text
 //!   connection 1   reader ──▶ ┌──────────────┐ ──▶ writer   connection 1
@@ -108,8 +108,7 @@ impl Engine {
         console: Console,
         grace: Duration,
     ) -> Self {
-        let state =
-            State { room, connections: Vec::new(), readers: Vec::new(), clock_until: None };
+        let state = State { room, connections: Vec::new(), readers: Vec::new(), clock_until: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             clock: Condvar::new(),
@@ -137,7 +136,6 @@ impl Engine {
     ///
     /// # Errors
     /// When no thread can be started.
-    // ANCHOR: serve
     pub fn serve(mut self) -> anyhow::Result<Stats> {
         let (shared, listener, options) = (Arc::clone(&self.shared), self.listener, self.options);
         thread::Builder::new().spawn(move || shared.accept_all(&listener, &options))?;
@@ -162,7 +160,6 @@ impl Engine {
         self.console.finish();
         Ok(stats)
     }
-    // ANCHOR_END: serve
 }
 
 impl Shared {
@@ -257,10 +254,10 @@ impl Shared {
         from: std::net::IpAddr,
         options: &Options,
     ) -> io::Result<()> {
-        options.apply(SockRef::from(&stream))?;
+        options.apply(&SockRef::from(&stream))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut state = self.lock();
-        let id = match state.room.connect(Instant::now(), from) {
+        let id = match state.room.admit(Instant::now(), from) {
             Ok(id) => id,
             Err(refused) => {
                 drop(state);
@@ -276,9 +273,9 @@ impl Shared {
             *place = Some(Arc::clone(&connection));
         }
         drop(state);
-        let started = self.start(&connection, Self::read_all).and_then(|()| {
-            self.start(&connection, Self::write_all)
-        });
+        let started = self
+            .start(&connection, Self::read_all)
+            .and_then(|()| self.start(&connection, Self::write_all));
         if let Err(error) = started {
             let mut state = self.lock();
             state.room.stats_mut().accept_failed += 1;

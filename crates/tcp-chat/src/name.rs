@@ -112,9 +112,9 @@ fn may_stand_in_a_name(character: char) -> bool {
         return false;
     }
     match character.general_category_group() {
-        GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark | GeneralCategoryGroup::Number => {
-            true
-        }
+        GeneralCategoryGroup::Letter
+        | GeneralCategoryGroup::Mark
+        | GeneralCategoryGroup::Number => true,
         // 🦀, and 🏽 behind it.
         GeneralCategoryGroup::Symbol => {
             let category = character.general_category();
@@ -230,10 +230,36 @@ mod tests {
     #[test]
     fn a_name_has_nothing_that_cannot_be_seen_or_turns_the_line_around() {
         for refused in [
-            '\0', '\x07', '\x1b', '\x7f', '\u{9b}', '\r', '\t', '\u{ad}', '\u{200b}', '\u{200c}',
-            '\u{200d}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2060}', '\u{2066}',
-            '\u{2069}', '\u{2028}', '\u{feff}', '\u{fe0f}', '\u{e0041}', '\u{e0100}', '\u{34f}',
-            '\u{3164}', '\u{115f}', '\u{2800}', '\u{180e}', '\u{e000}', '\u{378}',
+            '\0',
+            '\x07',
+            '\x1b',
+            '\x7f',
+            '\u{9b}',
+            '\r',
+            '\t',
+            '\u{ad}',
+            '\u{200b}',
+            '\u{200c}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{2028}',
+            '\u{feff}',
+            '\u{fe0f}',
+            '\u{e0041}',
+            '\u{e0100}',
+            '\u{34f}',
+            '\u{3164}',
+            '\u{115f}',
+            '\u{2800}',
+            '\u{180e}',
+            '\u{e000}',
+            '\u{378}',
         ] {
             check(&format!("a{refused}nn"), Err(NameError::Character(refused)));
         }

@@ -42,6 +42,8 @@ pub struct Policy {
     pub clients: Option<usize>,
     /// How many of these from one address.
     pub per_address: Option<usize>,
+    /// In how large a room everybody is told who comes and goes.
+    pub notices: Option<usize>,
     /// How many lines newcomers are told of what was said before.
     pub history_lines: Option<usize>,
     /// Whether what somebody says comes back to them, too.
@@ -65,6 +67,9 @@ impl Default for Policy {
             idle: None,
             clients: Some(16_384),
             per_address: Some(64),
+            // One stranger who comes and goes must not make ten thousand writes each time; nor can
+            // anybody follow it in a room of that size.
+            notices: Some(1000),
             history_lines: Some(100),
             echo: false,
             shown: false,

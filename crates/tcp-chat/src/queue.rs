@@ -202,9 +202,11 @@ impl Queue {
     pub fn drop_all(&mut self, log: &Log) -> (u64, bool) {
         let rest = self.begun(log);
         let all = self.pieces(log, usize::MAX).into_iter().map(line_feeds).sum::<u64>();
-        let untold = self.own.iter().enumerate().any(|(place, own)| {
-            own.is_gap && (place > 0 || self.own_sent == 0)
-        });
+        let untold = self
+            .own
+            .iter()
+            .enumerate()
+            .any(|(place, own)| own.is_gap && (place > 0 || self.own_sent == 0));
         if let Some(place) = &mut self.place {
             (place.at, place.line) = (log.end(), log.next());
         }
@@ -418,7 +420,10 @@ mod tests {
             assert_eq!(queue.lines(&log), begun - whole);
             queue.push(b"*end\n", &log);
             let got = format!("{}{}", &all[..sent], text(&queue, &log));
-            assert!(got.lines().all(|line| ["b1", "*o", "*p", "b2", "*end"].contains(&line)), "{got}");
+            assert!(
+                got.lines().all(|line| ["b1", "*o", "*p", "b2", "*end"].contains(&line)),
+                "{got}"
+            );
             assert_eq!(rest.is_empty(), all[..sent].ends_with('\n') || sent == 0);
         }
     }

@@ -1,7 +1,7 @@
 //! State machine: who is where, and who is to hear what. No socket, no clock.
 //!
 //! ```text
-//!                 connect, feed, end_of_input, broken, handle_timeout
+//!                 admit, feed, end_of_input, broken, handle_timeout
 //!                                    │
 //!                                    ▼
 //!   ┌─ Room ──────────────────────────────────────────────────────┐
@@ -17,7 +17,7 @@
 //!
 //! An engine has sockets and a clock. In every round it
 //!
-//! 1. hands over what happened: `connect`, `feed`, `end_of_input`, `broken`, `set_blocked`;
+//! 1. hands over what happened: `admit`, `feed`, `end_of_input`, `broken`, `set_blocked`;
 //! 2. tells the time: `handle_timeout`;
 //! 3. until nothing is left: `work`, then writes what is [`outgoing`](Room::outgoing) for
 //!    those who have something, says how much was `sent`, and then `settle`s;
@@ -51,7 +51,8 @@ const LINES_SHOWN_MAX: usize = 1024;
 
 const QUESTION: &[u8] = b"* What is your name?\n";
 
-const HELP: &[u8] = b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
+const HELP: &[u8] =
+    b"* /nick NAME: another name. /msg NAME TEXT: only they hear it. /who: who is here.\n\
 * /history: what was said. /quit: good-bye. //TEXT: says /TEXT. All else is said to everybody.\n";
 
 /// A connection. Its index is used again after it, its generation is not.
@@ -133,6 +134,15 @@ struct Slot {
     session: Option<Session>,
 }
 
+/// What a line is that everybody hears.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Somebody has said it.
+    Talk,
+    /// Somebody comes or goes.
+    Going,
+}
+
 /// What has been added since the engine last wrote.
 #[derive(Clone, Copy, Debug, Default)]
 struct Unwritten {
@@ -172,7 +182,7 @@ impl Room {
     ///
     /// # Errors
     /// When they cannot come in: tell them [`Refused::line`], and close.
-    pub fn connect(&mut self, now: Instant, address: IpAddr) -> Result<Id, Refused> {
+    pub fn admit(&mut self, now: Instant, address: IpAddr) -> Result<Id, Refused> {
         self.stats.accepted += 1;
         let connected = self.slots.len() - self.free.len();
         if self.stopping || self.policy.clients.is_some_and(|most| connected >= most) {
@@ -245,8 +255,8 @@ impl Room {
                 self.forget(id, Action::Abort(id));
                 continue;
             }
+            // What is due is done by `work`, which also sets the next deadline.
             self.enqueue(id);
-            self.arm(id);
         }
     }
 
@@ -260,7 +270,7 @@ impl Room {
     pub fn operator_says(&mut self, text: &str) {
         let line = format!("* {OPERATOR}: {}\n", cli::escape(text.as_bytes()));
         if !text.trim().is_empty() && line.len() <= LINE_LEN_MAX {
-            self.announce(None, &line, true);
+            self.announce(None, &line, Kind::Talk);
         }
     }
 
@@ -282,6 +292,7 @@ impl Room {
                 self.tell(id, b"* Good-bye: the server is stopping\n");
             }
             self.part(id, Reason::Stopping, now + grace);
+            self.look_at_parting(id);
         }
     }
 
@@ -320,8 +331,7 @@ impl Room {
     #[must_use]
     pub fn must_write(&self) -> bool {
         let Unwritten { end, next, own } = self.unwritten;
-        self.log.end() - end + own >= UNWRITTEN_MAX
-            || self.log.next() - next >= UNWRITTEN_LINES_MAX
+        self.log.end() - end + own >= UNWRITTEN_MAX || self.log.next() - next >= UNWRITTEN_LINES_MAX
     }
 
     /// For whom there may be something to write: those who were told something, or everybody.
@@ -438,7 +448,10 @@ impl Room {
     pub fn poll_line(&mut self) -> Option<String> {
         if self.shown.is_empty() && self.shown_lost > 0 {
             let lost = std::mem::take(&mut self.shown_lost);
-            return Some(format!("* {} not shown", cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")));
+            return Some(format!(
+                "* {} not shown",
+                cli::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")
+            ));
         }
         self.shown.pop_front()
     }
@@ -506,7 +519,7 @@ impl Room {
             Err(error) => format!("* Not that one: {error}\n"),
             Ok(name) => match self.names.get(&name.folded()) {
                 Some(owner) if *owner != id => format!("* {name} is here already\n"),
-                _ => return self.take_name(id, name),
+                _ => return self.take_name(id, &name),
             },
         };
         self.tell(id, refusal.as_bytes());
@@ -515,7 +528,7 @@ impl Room {
         }
     }
 
-    fn take_name(&mut self, id: Id, name: Name) {
+    fn take_name(&mut self, id: Id, name: &Name) {
         let here = self.names.len();
         let Some(session) = lookup_mut(&mut self.slots, id) else { return };
         let before = std::mem::replace(&mut session.stage, Stage::Talking(name.clone()));
@@ -524,7 +537,7 @@ impl Room {
             Stage::Talking(old) => {
                 self.names.remove(&old.folded());
                 self.names.insert(name.folded(), id);
-                self.announce(None, &format!("* {old} is now {name}\n"), false);
+                self.announce(None, &format!("* {old} is now {name}\n"), Kind::Going);
             }
             Stage::Naming => {
                 session.queue.join(id, &self.log);
@@ -539,7 +552,7 @@ impl Room {
                 if self.history.count() > 0 {
                     self.tell_history(id);
                 }
-                self.announce(Some(id), &format!("* {name} joined\n"), false);
+                self.announce(Some(id), &format!("* {name} joined\n"), Kind::Going);
             }
         }
     }
@@ -559,7 +572,7 @@ impl Room {
             return self.tell(id, told.as_bytes());
         }
         let author = (!self.policy.echo).then_some(id);
-        self.announce(author, &line, true);
+        self.announce(author, &line, Kind::Talk);
     }
 
     fn whisper(&mut self, id: Id, to: &str, text: &str) {
@@ -586,8 +599,11 @@ impl Room {
         let here = self.names.len();
         let mut answer = format!("* {here} here:");
         let mut line_len = answer.len();
-        let mut names: Vec<&str> =
-            self.ids().filter_map(|id| Some(self.name_of(id)?.as_str())).take(WHO_NAMES_MAX).collect();
+        let mut names: Vec<&str> = self
+            .ids()
+            .filter_map(|id| Some(self.name_of(id)?.as_str()))
+            .take(WHO_NAMES_MAX)
+            .collect();
         names.sort_unstable();
         for (number, name) in names.iter().enumerate() {
             if line_len + name.len() > 1000 {
@@ -622,15 +638,20 @@ impl Room {
     // ── Saying and hearing ─────────────────────────────────────────────────────────────────────
 
     /// Says a line to everybody in the room but `author`.
-    fn announce(&mut self, author: Option<Id>, line: &str, is_talk: bool) {
-        if !self.names.is_empty() {
+    fn announce(&mut self, author: Option<Id>, line: &str, kind: Kind) {
+        let here = self.names.len();
+        let is_told = match kind {
+            Kind::Talk => here > 0,
+            Kind::Going => here > 0 && self.policy.notices.is_none_or(|most| here <= most),
+        };
+        if is_told {
             self.log.append(author, line.as_bytes());
         }
-        if is_talk {
+        if kind == Kind::Talk {
             let lines = self.policy.history_lines.unwrap_or(0);
             self.history.keep(line.as_bytes(), lines);
         }
-        if let Some(session) = author.and_then(|id| lookup_mut(&mut self.slots, id)) {
+        if is_told && let Some(session) = author.and_then(|id| lookup_mut(&mut self.slots, id)) {
             session.queue.said(&self.log);
         }
         if self.policy.shown {
@@ -711,7 +732,7 @@ impl Room {
                 self.names.remove(&name.folded());
             }
             if reason != Reason::Stopping {
-                self.announce(None, &format!("* {name} left: {reason}\n"), false);
+                self.announce(None, &format!("* {name} left: {reason}\n"), Kind::Going);
             }
         }
         self.touched.push(id);
@@ -725,9 +746,10 @@ impl Room {
         if !session.queue.is_empty(&self.log) {
             return;
         }
-        if session.is_open() {
+        if session.is_open() && !self.stopping {
             // They may still be sending: a close now would be a reset, and reach them before what
-            // they were told (RFC 1122, 4.2.2.13).
+            // they were told (RFC 1122, 4.2.2.13). A server that stops does not wait for people who
+            // have no reason to close their end.
             self.actions.push_back(Action::Shutdown(id));
         } else {
             self.forget(id, Action::Close(id));
@@ -827,3 +849,6 @@ fn lookup(slots: &[Slot], id: Id) -> Option<&Session> {
 fn lookup_mut(slots: &mut [Slot], id: Id) -> Option<&mut Session> {
     slots.get_mut(id.index()).filter(|slot| slot.generation == id.generation)?.session.as_mut()
 }
+
+#[cfg(test)]
+mod tests;

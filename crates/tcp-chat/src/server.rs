@@ -1,4 +1,4 @@
-//! Role `server`: a room for many, with two engines around one core.
+//! Lesson `server`: a room for many, with two engines around one core.
 //!
 //! ```text
 //!   who is there, who hears what, who has to go      room.rs and what it stands on
@@ -28,7 +28,7 @@ use crate::{engine_poll, engine_threads};
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// A room for many: nc, telnet and socat are full clients of it
-#[derive(clap::Args)]
+#[derive(Clone, Copy, clap::Args)]
 #[command(
     after_help = "What is typed here is said to everybody; /stats and /kick NAME are for the operator.\n\
                   Every limit can be `off`."
@@ -70,6 +70,9 @@ pub struct Args {
     /// How many from one address (from one /64 of IPv6); behind a proxy all have the proxy's
     #[arg(long, value_name = "N", default_value = "64", value_parser = Limit::<usize>::some)]
     per_address: Limit<usize>,
+    /// In how large a room everybody is told who comes and goes
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = Limit::<usize>::some)]
+    notices: Limit<usize>,
     /// How many of the last lines newcomers get
     #[arg(long, value_name = "N", default_value = "100", value_parser = Limit::<usize>::some)]
     history: Limit<usize>,
@@ -164,6 +167,7 @@ impl Args {
             idle: self.idle.0,
             clients: self.max_clients.0,
             per_address: self.per_address.0,
+            notices: self.notices.0,
             history_lines: self.history.0,
             echo: self.echo,
             shown: !self.quiet && !self.json,

@@ -44,6 +44,8 @@ pub struct Session {
     input: Input,
     /// Bytes since the last line, of which every so many count as one.
     unbroken: usize,
+    /// Whether some of these were counted, and the tokens for it have not come yet.
+    in_debt: bool,
     bucket: Bucket,
     /// Why it is not listened to, and until when.
     paused_until: Option<Instant>,
@@ -120,6 +122,7 @@ impl Session {
             lines: Lines::new(Line::new().or_the_end(), LINE_LEN_MAX).policy(AfterTooLong::Skip),
             input: Input::Open,
             unbroken: 0,
+            in_debt: false,
             bucket: Bucket::full(now),
             paused_until: None,
             throttled_since: None,
@@ -183,7 +186,10 @@ impl Session {
             return Some(request);
         }
         self.lines.release();
-        self.settle_debt(now, policy);
+        let told = self.settle_debt(now, policy);
+        if told.is_some() || self.paused_until.is_some() {
+            return told;
+        }
         self.last_request(talking)
     }
 
@@ -200,17 +206,22 @@ impl Session {
             }
             return None;
         };
+        Some(self.pause(now, until, policy))
+    }
+
+    /// Does not listen until then; unless it has been so for long enough to tell them, or to part.
+    fn pause(&mut self, now: Instant, until: Instant, policy: &Policy) -> Option<Request> {
         let since = *self.throttled_since.get_or_insert(now);
         let so_far = now.saturating_duration_since(since);
         if policy.flood.is_some_and(|flood| so_far >= flood) {
-            return Some(Some(Request::Flood));
+            return Some(Request::Flood);
         }
         if so_far >= TELL_AFTER && !self.told {
             self.told = true;
-            return Some(Some(Request::Warn));
+            return Some(Request::Warn);
         }
         self.paused_until = Some(until);
-        Some(None)
+        None
     }
 
     /// What comes when no whole line is left: the line that their end cuts short.
@@ -238,18 +249,16 @@ impl Session {
     }
 
     /// Bytes without a line are not free: as many as the longest line has count as one.
-    fn settle_debt(&mut self, now: Instant, policy: &Policy) {
-        let Some(rate) = policy.rate.filter(|_| self.unbroken > LINE_LEN_MAX) else { return };
+    fn settle_debt(&mut self, now: Instant, policy: &Policy) -> Option<Request> {
+        let rate = policy.rate.filter(|_| self.input == Input::Open)?;
         while self.unbroken > LINE_LEN_MAX {
             self.unbroken -= LINE_LEN_MAX;
             self.bucket.take(now, rate);
+            self.in_debt = true;
         }
-        if let Some(until) = self.bucket.wait(now, rate)
-            && self.input == Input::Open
-        {
-            self.throttled_since.get_or_insert(now);
-            self.paused_until = Some(until);
-        }
+        let until = self.bucket.wait(now, rate).filter(|_| self.in_debt);
+        self.in_debt = until.is_some();
+        self.pause(now, until?, policy)
     }
 
     /// When its time is up for something, if nothing happens before.

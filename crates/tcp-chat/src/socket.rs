@@ -34,7 +34,7 @@ impl Options {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn apply(&self, connection: SockRef<'_>) -> io::Result<()> {
+    pub fn apply(&self, connection: &SockRef<'_>) -> io::Result<()> {
         // A line is sent when it is said. Nagle's algorithm would keep it back until the line
         // before it is acknowledged (RFC 896).
         connection.set_tcp_nodelay(true)?;

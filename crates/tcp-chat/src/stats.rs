@@ -65,7 +65,7 @@ impl fmt::Display for Reason {
 /// What was counted since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Connections at the moment, and the most there were.
+    /// Connections at the moment.
     pub connections: u64,
     /// The most there were at once.
     pub connections_max: u64,
@@ -93,7 +93,7 @@ pub struct Stats {
     pub too_long: u64,
     /// Lines that came and were not UTF-8.
     pub not_utf8: u64,
-    /// How often somebody was kept waiting for saying too much.
+    /// How often somebody was told that they say too much.
     pub throttled: u64,
     /// Lines that slow readers lost (`--slow drop`).
     pub dropped: u64,
@@ -159,7 +159,10 @@ impl fmt::Display for Stats {
     /// Lines for a person.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connections, connections_max, accepted, .. } = self;
-        writeln!(f, "connections: {connections} now, {connections_max} at most, {accepted} in all")?;
+        writeln!(
+            f,
+            "connections: {connections} now, {connections_max} at most, {accepted} in all"
+        )?;
         let Self { refused_full, refused_address, accept_failed, .. } = self;
         writeln!(
             f,
@@ -170,7 +173,10 @@ impl fmt::Display for Stats {
         writeln!(f, "in: {lines_in} lines, {bytes_in} bytes, {reads} reads")?;
         writeln!(f, "out: {lines_out} lines, {bytes_out} bytes, {writes} writes")?;
         let Self { too_long, not_utf8, throttled, .. } = self;
-        writeln!(f, "bad lines: {too_long} too long, {not_utf8} not UTF-8; throttled {throttled} times")?;
+        writeln!(
+            f,
+            "bad lines: {too_long} too long, {not_utf8} not UTF-8; throttled {throttled} times"
+        )?;
         let Self { queue_max, log_max, dropped, undelivered, .. } = self;
         writeln!(
             f,
