@@ -272,6 +272,8 @@ impl Shared {
         if let Some(place) = state.connections.get_mut(id.index()) {
             *place = Some(Arc::clone(&connection));
         }
+        // Their time for a name has begun: the clock has to hear of it.
+        self.turn(&mut state);
         drop(state);
         let started = self
             .start(&connection, Self::read_all)
