@@ -51,6 +51,8 @@ pub struct Session {
     paused_until: Option<Instant>,
     throttled_since: Option<Instant>,
     told: bool,
+    /// Whether they have had nothing more to say since they were last kept waiting.
+    ran_dry: bool,
     came: Instant,
     heard: Instant,
 }
@@ -127,6 +129,7 @@ impl Session {
             paused_until: None,
             throttled_since: None,
             told: false,
+            ran_dry: true,
             came: now,
             heard: now,
         }
@@ -186,6 +189,7 @@ impl Session {
             return Some(request);
         }
         self.lines.release();
+        self.ran_dry = true;
         let told = self.settle_debt(now, policy);
         if told.is_some() || self.paused_until.is_some() {
             return told;
@@ -201,7 +205,9 @@ impl Session {
             return None;
         }
         let Some(until) = self.bucket.wait(now, rate) else {
-            if self.bucket.is_half_full(now, rate) {
+            // A server that was held up has let tokens come; the flood is over only if it was no
+            // longer there to be let in.
+            if self.ran_dry && self.bucket.is_half_full(now, rate) {
                 (self.throttled_since, self.told) = (None, false);
             }
             return None;
@@ -220,7 +226,7 @@ impl Session {
             self.told = true;
             return Some(Request::Warn);
         }
-        self.paused_until = Some(until);
+        (self.paused_until, self.ran_dry) = (Some(until), false);
         None
     }
 

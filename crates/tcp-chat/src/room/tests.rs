@@ -190,6 +190,20 @@ fn whoever_says_more_than_they_may_waits_is_told_and_has_to_go() {
 }
 
 #[test]
+fn a_server_that_is_held_up_does_not_forget_a_flood() {
+    let (mut world, [ann, _]) = World::of(rated(3, 10), ["ann", "bob"]);
+    world.wait(Duration::from_secs(10));
+    world.feed(ann, &b"x\n".repeat(2000));
+    // It looks at the clock once a second, when the bucket is full again.
+    for _ in 0..31 {
+        world.now += Duration::from_secs(1);
+        world.room.handle_timeout(world.now);
+        world.pump();
+    }
+    assert_eq!(world.room.stats().ended(Reason::Flooding), 1);
+}
+
+#[test]
 fn whoever_pastes_a_page_is_told_and_stays() {
     let (mut world, [ann, bob]) = World::of(rated(3, 10), ["ann", "bob"]);
     world.wait(Duration::from_secs(10));
