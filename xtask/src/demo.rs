@@ -455,21 +455,16 @@ fn show_result(result: &DemoResult, live: bool, demos: &[Demo]) {
 
 /// After a single lesson: what to do with it, and what comes next.
 fn suggest(demo: &Demo, report: &Report) {
-    if !report.is_good(false) || !demo.is_lesson {
-        return;
-    }
+    // Others than lessons have nothing to be read.
+    let Some(file) = demo.to_read.as_ref().filter(|_| report.is_good(false)) else { return };
     let bold = anstyle::Style::new().bold();
     let _ = cli::say!("\n{bold}Try it yourself{bold:#}, each line in a terminal of its own:");
     for command in demo.transcript.commands_by_hand(&demo.chapter) {
         let _ = cli::say!("  {command}");
     }
-    let file = format!("crates/{}/src/{}.rs", demo.chapter, demo.lesson.replace('-', "_"));
-    // A session of roles has no module of its own; the chapter's front page says what to read.
-    let front = format!("crates/{}/src/lib.rs", demo.chapter);
-    let file = if Path::new(&file).exists() { file } else { front };
     let _ = cli::say!("{bold}Read it{bold:#}: {file}");
     let _ = match &demo.next {
-        Some(next) => cli::say!("{bold}Next{bold:#}: cargo xtask demo {}/{next}", demo.chapter),
+        Some(next) => cli::say!("{bold}Next{bold:#}: cargo xtask demo {next}"),
         None => cli::say!("{bold}Next{bold:#}: cargo xtask demo --list"),
     };
 }

@@ -30,7 +30,10 @@ impl Started {
     #[must_use]
     pub fn owner(&self, client: SocketAddr, server: &str) -> String {
         let started = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let has_it = |pid: u32| system::has_socket(pid, client.port());
+        // Once for all of them: with ten thousand connections in the table it is slow to read, and
+        // the datagram waits.
+        let sockets = system::sockets(client.port());
+        let has_it = |pid: u32| system::has_one(pid, &sockets);
         let owner = started.iter().rev().find(|(_, pid)| has_it(*pid));
         let last = || started.iter().rev().find(|(actor, _)| actor != server);
         owner.or_else(last).map_or_else(|| client.to_string(), |(actor, _)| actor.clone())
@@ -43,31 +46,30 @@ mod system {
 
     use std::fs;
 
-    pub(super) fn has_socket(pid: u32, port: u16) -> bool {
-        let wanted = inodes(port);
+    pub(super) fn has_one(pid: u32, sockets: &[String]) -> bool {
         let files = fs::read_dir(format!("/proc/{pid}/fd"));
         files.into_iter().flatten().flatten().any(|file| {
             let link = fs::read_link(file.path()).unwrap_or_default();
             let link = link.to_string_lossy();
             let inode = link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
-            inode.is_some_and(|inode| wanted.iter().any(|known| known == inode))
+            inode.is_some_and(|inode| sockets.iter().any(|known| known == inode))
         })
     }
 
     /// The numbers of the sockets that are bound to `port`, in any protocol.
-    fn inodes(port: u16) -> Vec<String> {
+    pub(super) fn sockets(port: u16) -> Vec<String> {
         let local = format!(":{port:04X}");
+        let inode = |line: &str| {
+            let mut fields = line.split_whitespace();
+            let bound = fields.nth(1)?.ends_with(&local);
+            let inode = bound.then(|| fields.nth(7)).flatten()?;
+            (inode != "0").then(|| inode.to_owned())
+        };
         let tables = ["udp", "udp6", "tcp", "tcp6"].map(|table| format!("/proc/net/{table}"));
         tables
             .iter()
             .filter_map(|table| fs::read_to_string(table).ok())
-            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
-            .filter_map(|line| {
-                let fields: Vec<&str> = line.split_whitespace().collect();
-                let bound = fields.get(1)?.ends_with(&local);
-                bound.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
-            })
-            .filter(|inode| inode != "0")
+            .flat_map(|text| text.lines().filter_map(inode).collect::<Vec<_>>())
             .collect()
     }
 }
@@ -76,7 +78,11 @@ mod system {
 mod system {
     //! Other systems tell by programs of their own only.
 
-    pub(super) fn has_socket(_pid: u32, _port: u16) -> bool {
+    pub(super) fn sockets(_port: u16) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub(super) fn has_one(_pid: u32, _sockets: &[String]) -> bool {
         false
     }
 }
