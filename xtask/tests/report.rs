@@ -342,20 +342,21 @@ fn a_stream_has_no_losses_to_be_counted() {
 fn counted_by_hand() -> Traffic {
     let late = Deed::Late(Duration::from_millis(5));
     // When, whose, in which flow, which way, how many bytes, whether again, what was done.
-    let events: [(u64, usize, usize, Direction, usize, bool, &[Deed]); 13] = [
-        (0, 0, 0, ToServer, 1, false, &[]),
-        (10, 0, 1, ToClient, 10, false, &[late]),
-        (11, 0, 1, ToClient, 11, false, &[]),
-        (20, 0, 1, ToServer, 2, false, &[]),
-        (21, 0, 1, ToClient, 6, false, &[Deed::Lost]),
-        (22, 1, 2, ToServer, 100, false, &[Deed::Lost]),
-        (23, 1, 2, ToServer, 100, false, &[]),
-        (27, 1, 2, ToClient, 1, false, &[]),
-        (28, 0, 1, ToServer, 2, true, &[]),
-        (29, 0, 1, ToClient, 6, true, &[]),
-        (30, 0, 1, ToServer, 3, false, &[]),
-        (31, 0, 1, ToClient, 6, false, &[]),
-        (40, 0, 1, ToServer, 3, false, &[]),
+    let none: &[Deed] = &[];
+    let events = [
+        (0, 0, 0, ToServer, 1, false, none),
+        (10, 0, 1, ToClient, 10, false, &[late][..]),
+        (11, 0, 1, ToClient, 11, false, none),
+        (20, 0, 1, ToServer, 2, false, none),
+        (21, 0, 1, ToClient, 6, false, &[Deed::Lost][..]),
+        (22, 1, 2, ToServer, 100, false, &[Deed::Lost][..]),
+        (23, 1, 2, ToServer, 100, false, none),
+        (27, 1, 2, ToClient, 1, false, none),
+        (28, 0, 1, ToServer, 2, true, none),
+        (29, 0, 1, ToClient, 6, true, none),
+        (30, 0, 1, ToServer, 3, false, none),
+        (31, 0, 1, ToClient, 6, false, none),
+        (40, 0, 1, ToServer, 3, false, none),
     ];
     let all = events.map(|(at, client, flow, direction, len, again, deeds)| {
         let (from, to) = if direction == ToServer { (client, 2) } else { (2, client) };

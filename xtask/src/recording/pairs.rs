@@ -93,7 +93,7 @@ impl Pair {
     pub fn median(&self) -> Option<Duration> {
         let middle = self.times.len() / 2;
         let upper = *self.times.get(middle)?;
-        let is_even = self.times.len() % 2 == 0;
+        let is_even = self.times.len().is_multiple_of(2);
         Some(if is_even { (self.times[middle - 1] + upper) / 2 } else { upper })
     }
 }

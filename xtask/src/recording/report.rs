@@ -131,7 +131,7 @@ fn about(page: &mut Page, recording: &Recording) {
 /// What was said and typed: a line in the colour of who said it.
 fn session(page: &mut Page, recording: &Recording) {
     page.raw("<details open=\"open\">\n<summary><h2>Session</h2></summary>\n");
-    page.raw("<pre class=\"session\">\n");
+    page.raw("<pre class=\"session\" tabindex=\"0\" role=\"group\" aria-label=\"session\">\n");
     for line in recording.session.lines() {
         let actor = line.split_whitespace().next().unwrap_or_default();
         let number = recording.traffic.actors.iter().position(|name| name == actor);
@@ -166,7 +166,9 @@ fn wire(page: &mut Page, traffic: &Traffic) {
     if traffic.passed.is_empty() {
         page.raw("<p>").text(NOTHING_PASSED).raw("</p>\n");
     } else {
-        page.raw("<p class=\"dim\">Point at a packet, or go from one to the next by Tab or the ");
+        page.raw(
+            "<p class=\"hint dim\">Point at a packet, or go from one to the next by Tab or the ",
+        );
         page.raw("arrow keys. A click keeps it; Enter goes to its bytes, and Escape back.</p>\n");
     }
     if !rows.is_empty() {
