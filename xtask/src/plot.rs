@@ -57,7 +57,7 @@ struct Axis {
 
 const DOUBLES_FROM: f64 = 8.0;
 /// More marks than this are too many to read.
-const MARKS_MAX: f64 = 9.0;
+const MARKS_MAX: f64 = 12.0;
 
 impl Axis {
     fn over(figures: impl Iterator<Item = f64> + Clone, from: f64, to: f64) -> Self {
@@ -106,7 +106,7 @@ fn step(span: f64) -> f64 {
 #[must_use]
 pub fn lines(plot: &Plot<'_>, maker: &str) -> String {
     let names = plot.series.iter().map(|series| svg::text_width(series.name));
-    let right = (WIDTH - 24.0 - names.fold(0.0, f64::max)).max(WIDTH / 2.0);
+    let right = (WIDTH - 32.0 - names.fold(0.0, f64::max)).max(WIDTH / 2.0);
     let points = || plot.series.iter().flat_map(|series| series.points.iter().copied());
     let x = Axis::over(points().map(|point| point.0).collect::<Vec<_>>().into_iter(), LEFT, right);
     let y = Axis::over(points().map(|point| point.1).collect::<Vec<_>>().into_iter(), BOTTOM, TOP);

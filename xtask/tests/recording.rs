@@ -65,15 +65,31 @@ fn what_the_cable_did_is_drawn_and_said() {
 
 #[test]
 fn what_is_late_or_held_comes_in_below_what_has_passed_it() {
-    for deed in [Deed::Held(1), Deed::Late(Duration::from_millis(20))] {
-        let svg = picture(
-            &[datagram(ToServer, "one", b"1", &[deed]), datagram(ToServer, "two", b"2", &[])],
-            "",
-        );
+    for (deed, clock) in [
+        (Deed::Held(1), Clock::Every),
+        (Deed::Held(1), Clock::Pauses),
+        (Deed::Late(Duration::from_millis(20)), Clock::Every),
+        (Deed::Late(Duration::from_millis(100)), Clock::Pauses),
+    ] {
+        let passed =
+            [datagram(ToServer, "one", b"1", &[deed]), datagram(ToServer, "two", b"2", &[])];
+        let svg = draw(&traffic(&passed), "", "", "", clock);
         let ends: Vec<(f64, f64)> = svg.lines().filter_map(line).collect();
         let [(leaves, arrives), (second, level)] = ends[..] else { panic!("{svg}") };
         assert!(leaves < second && second < arrives, "{svg}");
         assert!((second - level).abs() < 0.1, "{svg}");
+    }
+}
+
+#[test]
+fn what_is_held_waits_only_for_a_while() {
+    let mut much_later = datagram(ToServer, "two", b"2", &[]);
+    much_later.at = Duration::from_secs(1);
+    let passed = [datagram(ToServer, "one", b"1", &[Deed::Held(1)]), much_later];
+    for clock in [Clock::Every, Clock::Pauses] {
+        let svg = draw(&traffic(&passed), "", "", "", clock);
+        let ends: Vec<(f64, f64)> = svg.lines().filter_map(line).collect();
+        assert!(ends[0].1 < ends[1].0, "it comes in before the other leaves: {svg}");
     }
 }
 

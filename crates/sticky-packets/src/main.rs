@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use sticky_packets::{buffers, desync, hostile, nagle, packets, sleeping};
 
 /// Chapter 5: where does one message end?
 #[derive(Parser)]
@@ -14,14 +15,29 @@ struct Program {
     color: cli::ColorArgs,
 }
 
-const SHELVES: cli::Shelves = &[];
+const SHELVES: cli::Shelves =
+    &[("Between the ends", &["sleeping", "buffers", "nagle", "hostile", "desync", "packets"])];
 
 #[derive(Subcommand)]
-enum Lesson {}
+enum Lesson {
+    Sleeping(sleeping::Args),
+    Buffers(buffers::Args),
+    Nagle(nagle::Args),
+    Hostile(hostile::Args),
+    Desync(desync::Args),
+    Packets(packets::Args),
+}
 
 fn main() -> ExitCode {
     let matches = cli::shelve(Program::command(), SHELVES).get_matches();
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program.color.apply();
-    cli::run(|| match program.lesson {})
+    cli::run(|| match program.lesson {
+        Lesson::Sleeping(args) => sleeping::run(args),
+        Lesson::Buffers(args) => buffers::run(args),
+        Lesson::Nagle(args) => nagle::run(args),
+        Lesson::Hostile(args) => hostile::run(args),
+        Lesson::Desync(args) => desync::run(args),
+        Lesson::Packets(args) => packets::run(args),
+    })
 }

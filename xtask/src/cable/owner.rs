@@ -30,11 +30,9 @@ impl Started {
     #[must_use]
     pub fn owner(&self, client: SocketAddr, server: &str) -> String {
         let started = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Once for all of them: with ten thousand connections in the table it is slow to read, and
-        // the datagram waits.
-        let sockets = system::sockets(client.port());
-        let has_it = |pid: u32| system::has_one(pid, &sockets);
-        let owner = started.iter().rev().find(|(_, pid)| has_it(*pid));
+        let pids: Vec<u32> = started.iter().rev().map(|(_, pid)| *pid).collect();
+        let owner = system::owner(&pids, client.port());
+        let owner = started.iter().rev().find(|(_, pid)| Some(*pid) == owner);
         let last = || started.iter().rev().find(|(actor, _)| actor != server);
         owner.or_else(last).map_or_else(|| client.to_string(), |(actor, _)| actor.clone())
     }
@@ -46,30 +44,37 @@ mod system {
 
     use std::fs;
 
-    pub(super) fn has_one(pid: u32, sockets: &[String]) -> bool {
+    /// The first of `pids` that has a socket bound to `port`. One table after the other: those of
+    /// TCP are long on a busy machine, and take the system longer than a datagram may be held up.
+    pub(super) fn owner(pids: &[u32], port: u16) -> Option<u32> {
+        ["udp", "udp6", "tcp", "tcp6"].iter().find_map(|table| {
+            let inodes = inodes(table, port);
+            pids.iter().copied().find(|pid| !inodes.is_empty() && has_one(*pid, &inodes))
+        })
+    }
+
+    fn has_one(pid: u32, wanted: &[String]) -> bool {
         let files = fs::read_dir(format!("/proc/{pid}/fd"));
         files.into_iter().flatten().flatten().any(|file| {
             let link = fs::read_link(file.path()).unwrap_or_default();
             let link = link.to_string_lossy();
             let inode = link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']'));
-            inode.is_some_and(|inode| sockets.iter().any(|known| known == inode))
+            inode.is_some_and(|inode| wanted.iter().any(|known| known == inode))
         })
     }
 
-    /// The numbers of the sockets that are bound to `port`, in any protocol.
-    pub(super) fn sockets(port: u16) -> Vec<String> {
+    /// The numbers of the sockets in `table` that are bound to `port`.
+    fn inodes(table: &str, port: u16) -> Vec<String> {
         let local = format!(":{port:04X}");
-        let inode = |line: &str| {
-            let mut fields = line.split_whitespace();
-            let bound = fields.nth(1)?.ends_with(&local);
-            let inode = bound.then(|| fields.nth(7)).flatten()?;
-            (inode != "0").then(|| inode.to_owned())
-        };
-        let tables = ["udp", "udp6", "tcp", "tcp6"].map(|table| format!("/proc/net/{table}"));
-        tables
-            .iter()
-            .filter_map(|table| fs::read_to_string(table).ok())
-            .flat_map(|text| text.lines().filter_map(inode).collect::<Vec<_>>())
+        let table = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        table
+            .lines()
+            .filter_map(|line| {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let bound = fields.get(1)?.ends_with(&local);
+                bound.then(|| fields.get(9).map(|inode| (*inode).to_owned()))?
+            })
+            .filter(|inode| inode != "0")
             .collect()
     }
 }
@@ -78,12 +83,8 @@ mod system {
 mod system {
     //! Other systems tell by programs of their own only.
 
-    pub(super) fn sockets(_port: u16) -> Vec<String> {
-        Vec::new()
-    }
-
-    pub(super) fn has_one(_pid: u32, _sockets: &[String]) -> bool {
-        false
+    pub(super) fn owner(_pids: &[u32], _port: u16) -> Option<u32> {
+        None
     }
 }
 

@@ -967,7 +967,8 @@ impl<'a> Replay<'a> {
     // --- failing ------------------------------------------------------------------------------
 
     fn failure(&mut self, actor: Actor, kind: Kind) -> Failed {
-        if self.options.cable.faults.is_some() && self.options.cable.trace.is_some() {
+        let CableOptions { trace, keep, faults, .. } = &self.options.cable;
+        if faults.is_some() && (trace.is_some() || *keep) {
             self.let_clients_finish();
         }
         self.settle();

@@ -151,7 +151,8 @@ impl Plan {
             _ => (ARROWS_MAX / 2, len - ARROWS_MAX / 2),
         };
         let shown: Vec<usize> = (0..before).chain(behind..len).collect();
-        let arrivals = arrivals(traffic, &shown);
+        let grain = if clock == Clock::Pauses { GRAIN } else { Duration::ZERO };
+        let arrivals = arrivals(traffic, &shown, grain);
         let has_delay = |passed: &&Passed| !passed.is_lost() && passed.what != What::Opened;
         let mut delays = traffic.passed.iter().filter(has_delay).map(Passed::delay);
         let first = delays.next();
@@ -163,7 +164,6 @@ impl Plan {
         for line in traffic.missing() {
             plan.remark(line);
         }
-        let grain = if clock == Clock::Pauses { GRAIN } else { Duration::ZERO };
         let mut waiting: Vec<(Duration, usize)> = Vec::new();
         let mut previous = None;
         for (index, arrival) in shown.into_iter().zip(arrivals) {
@@ -238,7 +238,11 @@ fn is_by_the_clock(passed: &[Passed]) -> bool {
 }
 
 /// When each of those at `shown` comes in, where that is later than at once.
-pub(super) fn arrivals(traffic: &Traffic, shown: &[usize]) -> Vec<Option<Duration>> {
+pub(super) fn arrivals(
+    traffic: &Traffic,
+    shown: &[usize],
+    grain: Duration,
+) -> Vec<Option<Duration>> {
     let arrives = |index: usize| {
         let passed = &traffic.passed[index];
         passed.at + passed.delay()
@@ -256,9 +260,13 @@ pub(super) fn arrivals(traffic: &Traffic, shown: &[usize]) -> Vec<Option<Duratio
             .checked_sub(1)
             .map(|n| traffic.passed[index + 1..].iter().filter(later).nth(n));
         match overtaking {
-            // Behind the one that it has waited for.
-            Some(Some(other)) => Some(other.at + other.delay() + Duration::from_nanos(1)),
-            Some(None) => Some(arrives(index) + HOLD_MAX),
+            // Behind the one that it has waited for, if that came in time.
+            Some(other) => {
+                let patience = arrives(index) + HOLD_MAX;
+                let behind =
+                    |other: &Passed| other.at + other.delay() + grain + Duration::from_nanos(1);
+                Some(other.map_or(patience, |other| behind(other).min(patience)))
+            }
             None => (!passed.delay().is_zero()).then(|| arrives(index)),
         }
     };

@@ -212,7 +212,7 @@ fn put_in_place(traffic: &Traffic, rows: &mut [Row]) -> f64 {
     let shown: Vec<usize> = arrows.iter().map(|arrow| arrow.index).collect();
     // Behind which it comes in, when, and which it is.
     let mut late: Vec<(usize, Duration, usize)> = Vec::new();
-    for (place, arrival) in arrivals(traffic, &shown).into_iter().enumerate() {
+    for (place, arrival) in arrivals(traffic, &shown, Duration::ZERO).into_iter().enumerate() {
         let Some(arrival) = arrival else { continue };
         let last = shown.iter().rposition(|index| traffic.passed[*index].at <= arrival);
         late.push((last.unwrap_or(place), arrival, place));
