@@ -295,9 +295,10 @@ fn sums_are_those_of_a_run_counted_by_hand() {
             Pair {
                 client: 1,
                 server: 2,
-                there: Sum { packets: 2, bytes: 200, again: 0, lost: 1 },
-                back: Sum { packets: 1, bytes: 1, again: 0, lost: 0 },
-                round_trips: 1,
+                there: Sum { packets: 3, bytes: 300, again: 0, lost: 1 },
+                back: Sum { packets: 3, bytes: 3, again: 0, lost: 1 },
+                round_trips: 2,
+                // Of 41 the first answer was lost.
                 times: vec![ms(4)],
             },
         ]
@@ -319,8 +320,8 @@ fn sums_are_shown_for_each_way_and_pair() {
             "from → to | datagrams | bytes | again | lost | round trips",
             "ann → server | 5 | 11 | 1 | 0 | 3 · 8.0 ms (1.0 ms to 15.0 ms)",
             "server → ann | 5 | 39 | 1 | 1",
-            "bob → server | 2 | 200 | 0 | 1 | 1 · 4.0 ms",
-            "server → bob | 1 | 1 | 0 | 0",
+            "bob → server | 3 | 300 | 0 | 1 | 2 · 4.0 ms",
+            "server → bob | 3 | 3 | 0 | 1",
         ]
     );
 }
@@ -357,6 +358,9 @@ fn counted_by_hand() -> Traffic {
         (30, 0, 1, ToServer, 3, false, none),
         (31, 0, 1, ToClient, 6, false, none),
         (40, 0, 1, ToServer, 3, false, none),
+        (41, 1, 2, ToServer, 100, false, none),
+        (42, 1, 2, ToClient, 1, false, &[Deed::Lost][..]),
+        (43, 1, 2, ToClient, 1, false, none),
     ];
     let all = events.map(|(at, client, flow, direction, len, again, deeds)| {
         let (from, to) = if direction == ToServer { (client, 2) } else { (2, client) };

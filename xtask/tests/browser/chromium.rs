@@ -72,6 +72,7 @@ impl Page {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
         page.call("Page.setLifecycleEventsEnabled", &json!({ "enabled": true }));
+        page.resize(1280);
         page.go("");
         page
     }
@@ -127,6 +128,13 @@ impl Page {
             mouse("mousePressed", "left", 1);
             mouse("mouseReleased", "left", 1);
         }
+    }
+
+    /// Gives the page another screen; at first it has a wide one.
+    pub(crate) fn resize(&mut self, width: u16) {
+        let screen =
+            json!({ "width": width, "height": 640, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &screen);
     }
 
     /// Presses a key, called as in `KeyboardEvent.key`.
