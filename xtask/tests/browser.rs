@@ -103,6 +103,9 @@ fn on_a_small_screen_nothing_is_cut_and_the_bytes_can_be_seen() {
     assert_eq!(page.value(SHOWN), "p5");
     let too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
     assert_eq!(page.value(too_wide), json!(0));
+    let too_wide = "(() => { const sums = document.querySelector('.sums'); \
+        return sums.scrollWidth - sums.clientWidth; })()";
+    assert_eq!(page.value(too_wide), json!(0));
     page.point("#r2", true);
     assert_eq!(page.value(SHOWN), "p2");
     let inside = "(() => { const box = document.querySelector('#p2 .hex').getBoundingClientRect(); \

@@ -485,7 +485,7 @@ fn sums(page: &mut Page, traffic: &Traffic) {
         (true, true) => "packets",
     };
     page.raw("<section>\n<h2>Who with whom</h2>\n<div class=\"sums\">\n<table>\n<thead><tr>");
-    for head in ["from → to", name, "bytes", "again", "lost", "round trips"] {
+    for head in ["from → to", name, "bytes", "again", "lost"] {
         page.raw("<th scope=\"col\">").text(head).raw("</th>");
     }
     page.raw("</tr></thead>\n");
@@ -516,12 +516,10 @@ fn sums_of(page: &mut Page, traffic: &Traffic, pair: &Pair, datagrams: bool) {
             let count = if datagrams { count.to_string() } else { NONE.to_owned() };
             page.put(format_args!("<td{class}>")).text(&count).raw("</td>");
         }
-        if from == *client {
-            page.raw("<td rowspan=\"2\">").text(&trips(pair)).raw("</td>");
-        }
         page.raw("</tr>\n");
     }
-    page.raw("</tbody>\n");
+    page.raw("<tr><th scope=\"row\">round trips</th><td colspan=\"4\">").text(&trips(pair));
+    page.raw("</td></tr>\n</tbody>\n");
 }
 
 /// `6 · 0.2 ms (0.1 ms to 1.0 s)`: how many, the median, the shortest and the longest.
