@@ -3,17 +3,20 @@
 //! ```text
 //!                 ┌──▶ session.txt     what was said
 //!  Recording ─────┼──▶ ladder.svg      what passed, drawn
-//!  (this file)    └──▶ trace.pcapng    what passed, for Wireshark
+//!  (this file)    ├──▶ report.html     all of it, to be looked into with a browser
+//!                 └──▶ trace.pcapng    what passed, for Wireshark
 //! ```
 //!
 //! Everything is rendered from a [`Recording`], which knows no file and no process; a renderer is a
 //! function from it to bytes, and a line in [`FILES`].
 //!
-//! *Read:* [`ladder`]; [`frame`] → [`pcapng`].
+//! *Read:* [`ladder`]; [`pairs`] → [`report`]; [`frame`] → [`pcapng`].
 
 pub mod frame;
 pub mod ladder;
+pub mod pairs;
 pub mod pcapng;
+pub mod report;
 
 use std::fs;
 use std::path::Path;
@@ -47,8 +50,12 @@ pub struct Recording {
 type Render = fn(&Recording) -> Vec<u8>;
 
 /// The files that are saved. Another kind is another line.
-const FILES: &[(&str, Render)] =
-    &[("session.txt", session), ("ladder.svg", ladder_of), ("trace.pcapng", pcapng::write)];
+const FILES: &[(&str, Render)] = &[
+    ("session.txt", session),
+    ("ladder.svg", ladder_of),
+    ("report.html", report::write),
+    ("trace.pcapng", pcapng::write),
+];
 
 impl Recording {
     /// Writes every kind of file into `dir`, which is made if need be.

@@ -238,7 +238,11 @@ fn is_by_the_clock(passed: &[Passed]) -> bool {
 }
 
 /// When each of those at `shown` comes in, where that is later than at once.
-fn arrivals(traffic: &Traffic, shown: &[usize], grain: Duration) -> Vec<Option<Duration>> {
+pub(super) fn arrivals(
+    traffic: &Traffic,
+    shown: &[usize],
+    grain: Duration,
+) -> Vec<Option<Duration>> {
     let arrives = |index: usize| {
         let passed = &traffic.passed[index];
         passed.at + passed.delay()
@@ -270,7 +274,7 @@ fn arrivals(traffic: &Traffic, shown: &[usize], grain: Duration) -> Vec<Option<D
 }
 
 /// What stands for arrows that are not drawn.
-fn between(hidden: &[Passed]) -> String {
+pub(super) fn between(hidden: &[Passed]) -> String {
     let lost = hidden.iter().filter(|passed| passed.is_lost()).count();
     let count = hidden.len();
     match lost {
