@@ -1,1 +1,34 @@
-//! Chapter 4: how does one server talk with many people at once, and stay up?
+//! Chapter 4, tcp-chat: how does one server talk with many people at once, and stay up?
+//!
+//! ```text
+//!   小明 ── lines ──▶ ┌────────────────── server ───────────────────┐ ◀── lines ── Ann
+//!       ◀── lines ── │  engine: which sockets can be read or       │ ── lines ──▶
+//!                    │          written now?  threads, or poll     │
+//!                    │     │ bytes                    ▲ bytes      │
+//!                    │     ▼                          │            │
+//!                    │  line ──▶ session ──▶ room ──▶ queues ──────┼── slow reader:
+//!                    │  no socket, no clock: the same in both      │   a full queue
+//!                    └─────────────────────────────────────────────┘
+//!    nobody who is slow, silent, loud or gone may hold up the others
+//! ```
+//!
+//! *Read*, from two people who take turns to a room of ten thousand:
+//!
+//! - Steps: [`talk`] → [`duplex`].
+//! - The room, without socket or clock: [`sticky_packets::line`] (bytes to lines, chapter 5's) →
+//!   [`session`] (one client) → [`room`] (all of them).
+//! - The engines around it: [`engine_threads`] (a thread for each client) → [`engine_poll`] (one
+//!   thread for all) → [`server`] (policies, signals, the operator) → [`client`].
+//!
+//! Beside them: [`load`] talks and listens a thousandfold and measures; [`decode`] shows a line of the
+//! room for the cable.
+//!
+//! *Run:* `cargo xtask demo tcp-chat`, or in two terminals `cargo run -q -p tcp-chat -- talk server`
+//! and the same with `client`.
+//!
+//! *Left out:* many rooms, which add code and no idea about networks; accounts and passwords; secrecy,
+//! which a program in front of the server adds (socat or stunnel, with TLS).
+
+// Steps.
+pub mod talk;
+pub mod duplex;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use tcp_chat::{duplex, talk};
 
 /// Chapter 4: from two people taking turns to a room of ten thousand.
 #[derive(Parser)]
@@ -14,14 +15,21 @@ struct Program {
     color: cli::ColorArgs,
 }
 
-const SHELVES: cli::Shelves = &[];
+const SHELVES: cli::Shelves = &[("Steps", &["talk", "duplex"])];
 
 #[derive(Subcommand)]
-enum Lesson {}
+enum Lesson {
+    // Steps.
+    Talk(talk::Args),
+    Duplex(duplex::Args),
+}
 
 fn main() -> ExitCode {
     let matches = cli::shelve(Program::command(), SHELVES).get_matches();
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program.color.apply();
-    cli::run(|| match program.lesson {})
+    cli::run(|| match program.lesson {
+        Lesson::Talk(args) => talk::run(args),
+        Lesson::Duplex(args) => duplex::run(args),
+    })
 }
