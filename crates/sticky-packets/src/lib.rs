@@ -15,6 +15,8 @@
 //!   [`length`] → [`varint`] → [`cobs`].
 //! - Around them: [`words`] (the same layout in netty's words and in tokio's) → [`framings`] (by
 //!   name) → [`framed`] (around any `Read` and `Write`).
+//! - Between the ends: [`sleeping`] → [`buffers`] → [`nagle`] → [`hostile`] → [`desync`] →
+//!   [`packets`], and what these share, [`loopback`] → [`queues`].
 
 // The decoders: no socket, no clock.
 pub mod frame;
@@ -23,16 +25,6 @@ pub mod encode;
 pub mod naive;
 pub mod fixed;
 pub mod line;
-
-// Between the ends.
-pub mod buffers;
-pub mod sleeping;
-pub mod nagle;
-pub mod packets;
-
-// What these lessons share.
-pub mod loopback;
-pub mod queues;
 pub mod delimiter;
 pub mod length;
 pub mod varint;
@@ -42,3 +34,15 @@ pub mod framings;
 
 // Around them.
 pub mod framed;
+
+// Between the ends, and what goes wrong there.
+pub mod sleeping;
+pub mod buffers;
+pub mod nagle;
+pub mod hostile;
+pub mod desync;
+pub mod packets;
+
+// What these lessons share.
+pub mod loopback;
+pub mod queues;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use sticky_packets::{buffers, nagle, packets, sleeping};
+use sticky_packets::{buffers, desync, hostile, nagle, packets, sleeping};
 
 /// Chapter 5: where does one message end?
 #[derive(Parser)]
@@ -15,13 +15,16 @@ struct Program {
     color: cli::ColorArgs,
 }
 
-const SHELVES: cli::Shelves = &[("Between the ends", &["buffers", "sleeping", "nagle", "packets"])];
+const SHELVES: cli::Shelves =
+    &[("Between the ends", &["sleeping", "buffers", "nagle", "hostile", "desync", "packets"])];
 
 #[derive(Subcommand)]
 enum Lesson {
-    Buffers(buffers::Args),
     Sleeping(sleeping::Args),
+    Buffers(buffers::Args),
     Nagle(nagle::Args),
+    Hostile(hostile::Args),
+    Desync(desync::Args),
     Packets(packets::Args),
 }
 
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
         Lesson::Buffers(args) => buffers::run(args),
         Lesson::Sleeping(args) => sleeping::run(args),
         Lesson::Nagle(args) => nagle::run(args),
+        Lesson::Hostile(args) => hostile::run(args),
+        Lesson::Desync(args) => desync::run(args),
         Lesson::Packets(args) => packets::run(args),
     })
 }

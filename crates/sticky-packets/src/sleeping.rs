@@ -20,14 +20,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use cli::{Period, escape, say};
 
-use crate::decoder::{Decode, Decoder};
-use crate::line::Line;
+use crate::decoder::Policy;
+use crate::framed::FramedReader;
+use crate::framings::Name;
 use crate::loopback::{self, Critical};
 use crate::queues;
 
 const WORDS: [&str; 3] = ["one", "two", "three"];
 
-/// The longest of the texts that are sent here is eleven bytes and three line feeds.
+/// More than any word here has.
 const LINE_LEN_MAX: usize = 100;
 
 /// Sleeping between sends, and turning Nagle off: why neither helps
@@ -85,12 +86,14 @@ fn converse(cure: Cure, reader: Reader) -> anyhow::Result<Vec<String>> {
 
         let mut reads = Vec::new();
         let start = Instant::now();
-        for word in WORDS {
+        for (sent, word) in WORDS.iter().enumerate() {
+            if sent > 0 {
+                cure.sleep();
+            }
             writer.write_all(word.as_bytes()).context("cannot write")?;
             if reader == Reader::Prompt && comes_now(&writer, cure)? {
                 reads.push(read(&mut connection, 1024)?);
             }
-            cure.sleep();
         }
         let critical = match cure {
             // What goes when is decided by the writer's pauses, however long they get.
@@ -138,24 +141,18 @@ fn read(connection: &mut TcpStream, room: usize) -> anyhow::Result<String> {
 // ANCHOR: framed
 /// The three words as lines, in one write, read with as little room: and each comes out whole.
 fn framed(room: usize) -> anyhow::Result<Vec<String>> {
-    let (mut writer, mut connection) = loopback::pair()?;
+    let (mut writer, connection) = loopback::pair()?;
     let text = WORDS.map(|word| format!("{word}\n")).concat();
     writer.write_all(text.as_bytes()).context("cannot write")?;
     drop(writer);
 
-    let mut decoder = Decoder::new(Line::new(), LINE_LEN_MAX);
-    let mut buffer = vec![0; room];
+    let decoder = Name::Line.decoder(LINE_LEN_MAX, Policy::Close);
+    let mut reader = FramedReader::with_buffer(connection, decoder, room);
     let mut lines = Vec::new();
-    loop {
-        let len = connection.read(&mut buffer).context("cannot read")?;
-        if len == 0 {
-            return Ok(lines);
-        }
-        let mut input = &buffer[..len];
-        while let Some(line) = decoder.next_in(&mut input)? {
-            lines.push(escape(line.bytes()).to_string());
-        }
+    while let Some(line) = reader.read_frame()? {
+        lines.push(escape(line.bytes()).to_string());
     }
+    Ok(lines)
 }
 // ANCHOR_END: framed
 
