@@ -34,6 +34,16 @@ pub mod framings;
 
 // Around them.
 pub mod framed;
+pub mod by_hand;
+pub mod choose;
+pub mod record;
+
+// The two ends, and what is done with them.
+pub mod server;
+pub mod client;
+pub mod cuts;
+pub mod talk;
+pub mod explain;
 
 // Between the ends, and what goes wrong there.
 pub mod sleeping;
