@@ -12,12 +12,13 @@
 //! fails because something is slow. What could not be run is listed, with the reason.
 //!
 //! *Read:* [`contest`] (what is compared) → [`process`] (a server and what it costs) → one file
-//! for each chapter: [`udp_echo`], [`tftp`] with its [`curve`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
+//! for each chapter: [`udp_echo`], [`tftp`] with its [`curve`], [`sticky_packets`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
 
 pub mod cable;
 pub mod contest;
 pub mod curve;
 pub mod process;
+pub mod sticky_packets;
 pub mod tftp;
 pub mod udp_echo;
 
@@ -80,8 +81,12 @@ pub struct Peer {
 type Prepare = fn(&Args) -> anyhow::Result<Bench>;
 
 /// The chapters that have one.
-const CHAPTERS: &[(&str, Prepare)] =
-    &[("udp-echo", udp_echo::prepare), ("tftp", tftp::prepare), ("cable", cable::prepare)];
+const CHAPTERS: &[(&str, Prepare)] = &[
+    ("udp-echo", udp_echo::prepare),
+    ("tftp", tftp::prepare),
+    ("sticky-packets", sticky_packets::prepare),
+    ("cable", cable::prepare),
+];
 
 /// Runs the bench.
 ///
@@ -120,16 +125,29 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Builds the program of a chapter as it is meant to be used, and says where it is.
 fn build_release(package: &str) -> anyhow::Result<PathBuf> {
+    build_cargo(package, &["--bins"])?;
+    Ok(target()?.join("release").join(format!("{package}{}", env::consts::EXE_SUFFIX)))
+}
+
+/// The same for one of its examples, which may use what is only for tests and benches.
+fn build_release_example(package: &str, example: &str) -> anyhow::Result<PathBuf> {
+    build_cargo(package, &["--example", example])?;
+    let file = format!("{example}{}", env::consts::EXE_SUFFIX);
+    Ok(target()?.join("release").join("examples").join(file))
+}
+
+fn build_cargo(package: &str, what: &[&str]) -> anyhow::Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(workspace::root())
-        .args(["build", "--release", "--bins", "--package", package])
+        .args(["build", "--release", "--package", package])
+        .args(what)
         .status()
         .context("cannot start cargo")?;
     if !status.success() {
         bail!("{package} could not be built (see above)");
     }
-    Ok(target()?.join("release").join(format!("{package}{}", env::consts::EXE_SUFFIX)))
+    Ok(())
 }
 
 /// Compiles a C program, where there is a C compiler.

@@ -28,6 +28,9 @@ mod picture;
 
 use picture::{Picture, State};
 
+/// What every segment can carry (RFC 9293, 3.7.1).
+const SEGMENT_LEN_MIN: usize = 536;
+
 /// So wide are both buffers together.
 const CELLS: usize = 64;
 
@@ -35,7 +38,7 @@ const CELLS: usize = 64;
 #[derive(clap::Args)]
 pub struct Args {
     /// Bytes of each message
-    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, value_name = "BYTES", default_value = "1024", value_parser = clap::value_parser!(u32).range(16..=65_536))]
     message: u32,
     /// Bytes that one read takes at most
     #[arg(long, value_name = "BYTES", default_value = "1500", value_parser = clap::value_parser!(u32).range(1..=65_536))]
@@ -77,9 +80,11 @@ fn fill(stream: &mut Stream, show: Show<'_>) -> anyhow::Result<usize> {
     loop {
         let message = stream.next_message();
         let taken = stream.write(message.as_bytes())?;
-        if stream.written == stream.message {
-            // Only of the first message it is certain that there is room for all of it.
-            loopback::wait_for(&stream.reader, taken).context("the first message did not come")?;
+        if stream.written == taken {
+            // The first message is waited for, or at least the first of its segments: no network
+            // makes them smaller, and there is always room for one.
+            let first = taken.min(SEGMENT_LEN_MIN);
+            loopback::wait_for(&stream.reader, first).context("nothing of the first came")?;
         }
         let name = &message[..1];
         let rest = message.len() - taken;
@@ -225,6 +230,7 @@ mod tests {
         check(1024, 4096, 4096, 1500);
         check(1000, 4096, 8192, 333);
         check(65_536, 1, 1, 65_536);
+        check(3000, 4096, 1, 1000);
         check(1, 1, 1, 7);
     }
 

@@ -193,6 +193,17 @@ pub enum Unfit {
     TooLong,
 }
 
+impl Unfit {
+    #[cold]
+    fn error(self, offset: u64, raw: &[u8], limit: usize, policy: Policy) -> FrameError {
+        let (why, goes_on) = match self {
+            Self::Broken(flaw) => (Why::Broken(flaw), true),
+            Self::TooLong => (Why::TooLong { declared: None, limit }, policy == Policy::Skip),
+        };
+        FrameError { offset, why, excerpt: Excerpt::of(&[raw]), goes_on }
+    }
+}
+
 /// A framing, and what is remembered between reads.
 #[derive(Clone, Debug)]
 pub struct Decoder<F> {
@@ -200,6 +211,9 @@ pub struct Decoder<F> {
     /// What was fed, and how much of it is taken.
     fed: Vec<u8>,
     fed_taken: usize,
+    /// Nothing is pending, lent out, skipped or dead: the next byte begins a frame. Almost always
+    /// so, and then the short way is taken.
+    calm: bool,
 }
 
 /// What is fed lies outside, so that it can be borrowed while this goes on.
@@ -223,7 +237,8 @@ struct State<F> {
     /// Where in the stream that frame begins, and how much of it was scanned.
     offset: u64,
     scanned: u64,
-    examined: u64,
+    /// How many bytes of whole frames were looked at once more.
+    opened: u64,
     dead: Option<FrameError>,
 }
 
@@ -239,11 +254,11 @@ impl<F: Framing> Decoder<F> {
             skipping: false,
             offset: 0,
             scanned: 0,
-            examined: 0,
+            opened: 0,
             dead: None,
         };
         let core = Core { state, partial: Vec::new(), lent: false };
-        Self { core, fed: Vec::new(), fed_taken: 0 }
+        Self { core, fed: Vec::new(), fed_taken: 0, calm: true }
     }
 
     /// What happens after a frame that is too long.
@@ -251,6 +266,16 @@ impl<F: Framing> Decoder<F> {
     pub fn policy(mut self, policy: Policy) -> Self {
         self.core.state.policy = policy;
         self
+    }
+
+    /// The first bytes of `input` begin a frame, but no frame is whole.
+    #[cold]
+    fn stumble(&mut self, scan: Scan, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
+        self.calm = false;
+        match scan {
+            Scan::More => (input.len(), Ok(self.core.keep(input))),
+            unfit => self.core.refuse(unfit, 0, input),
+        }
     }
 
     /// What was fed and is not taken.
@@ -261,21 +286,53 @@ impl<F: Framing> Decoder<F> {
 
 impl<F: Framing> Decode for Decoder<F> {
     #[inline]
-    fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
-        if self.fed_taken < self.fed.len() {
-            let unread = self.fed.get(self.fed_taken..).unwrap_or_default();
-            let (used, found) = self.core.advance(unread);
-            let before = self.fed_taken;
-            self.fed_taken += used;
-            match found {
-                Ok(Some(Whole::Read(from, to))) => {
-                    return (0, Ok(Some(Whole::Fed(before + from, before + to))));
+    fn next_in<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Frame<'a>>, FrameError> {
+        let source = *input;
+        if self.calm && !source.is_empty() {
+            let limit = wide(self.core.state.limit);
+            match self.core.state.framing.scan(source, limit) {
+                Scan::End(end) => {
+                    let (raw, rest) = source.split_at_checked(end).unwrap_or((source, &[]));
+                    *input = rest;
+                    let state = &mut self.core.state;
+                    state.scanned = wide(raw.len());
+                    return state.open(raw).map(Some);
                 }
-                Ok(None) => {}
-                found => return (0, found),
+                scan => {
+                    let (used, found) = self.stumble(scan, source);
+                    *input = source.get(used..).unwrap_or_default();
+                    return found.map(|_| None);
+                }
             }
         }
-        self.core.advance(input)
+        let (used, found) = self.find(source);
+        *input = source.get(used..).unwrap_or_default();
+        match found? {
+            Some(whole) => self.open(whole, source).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
+        if self.unread().is_empty() {
+            let found = self.core.advance(input);
+            self.calm = self.core.is_calm();
+            return found;
+        }
+        let unread = self.fed.get(self.fed_taken..).unwrap_or_default();
+        let (used, found) = self.core.advance(unread);
+        let before = self.fed_taken;
+        self.fed_taken += used;
+        match found {
+            Ok(Some(Whole::Read(from, to))) => {
+                (0, Ok(Some(Whole::Fed(before + from, before + to))))
+            }
+            Ok(None) => self.find(input),
+            found => (0, found),
+        }
     }
 
     #[inline]
@@ -299,6 +356,7 @@ impl<F: Framing> Decode for Decoder<F> {
             self.fed_taken = 0;
         }
         self.fed.extend_from_slice(bytes);
+        self.calm &= self.fed.is_empty();
     }
 
     fn finish(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
@@ -333,18 +391,19 @@ impl<F: Framing> Decode for Decoder<F> {
     fn status(&self) -> Status {
         let Core { state, partial, lent } = &self.core;
         let kept = if *lent { 0 } else { partial.len() };
+        let taken = state.offset + state.scanned;
         Status {
             pending: kept + self.unread().len(),
             held: partial.capacity() + state.scratch.capacity() + self.fed.capacity(),
-            taken: state.offset + state.scanned,
-            examined: state.examined + state.framing.examined_again(),
+            taken,
+            // What is taken was scanned, once: no framing is shown a byte again.
+            examined: taken + state.opened + state.framing.examined_again(),
         }
     }
 }
 
 impl<F: Framing> Core<F> {
     /// Scans until a frame is whole. Says how much of `input` it took.
-    #[inline]
     fn advance(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
         if let Some(error) = self.state.dead {
             return (0, Err(error));
@@ -369,20 +428,28 @@ impl<F: Framing> Core<F> {
                         return (at, Ok(Some(self.whole(at, new.get(..end).unwrap_or_default()))));
                     }
                 }
-                Scan::More => {
-                    state.count(new.len());
-                    if !state.skipping {
-                        self.partial.extend_from_slice(new);
-                    }
-                    return (input.len(), Ok(None));
-                }
+                Scan::More => return (input.len(), Ok(self.keep(new))),
                 unfit => return self.refuse(unfit, at, new),
             }
         }
     }
 
+    /// These bytes belong to a frame whose end has not come.
+    fn keep(&mut self, new: &[u8]) -> Option<Whole> {
+        self.state.count(new.len());
+        if !self.state.skipping {
+            self.partial.extend_from_slice(new);
+        }
+        None
+    }
+
+    /// Whether the next byte begins a frame, and nothing else is to be thought of.
+    fn is_calm(&self) -> bool {
+        let Self { state, partial, .. } = self;
+        partial.is_empty() && !state.skipping && state.dead.is_none()
+    }
+
     /// A frame has ended with these bytes, which end at `at` of the input. Says where it lies.
-    #[inline]
     fn whole(&mut self, at: usize, last: &[u8]) -> Whole {
         if self.partial.is_empty() {
             return Whole::Read(at - last.len(), at);
@@ -430,22 +497,15 @@ impl<F: Framing> State<F> {
     #[inline]
     fn open<'a>(&'a mut self, raw: &'a [u8]) -> Result<Frame<'a>, FrameError> {
         if self.framing.opens_by_looking() {
-            self.examined += wide(raw.len());
+            self.opened += wide(raw.len());
         }
         let offset = self.offset;
         self.begin();
         match self.framing.open(raw, &mut self.scratch, self.limit) {
             Ok(frame) => Ok(frame),
             Err(unfit) => {
-                let (why, goes_on) = match unfit {
-                    Unfit::Broken(flaw) => (Why::Broken(flaw), true),
-                    Unfit::TooLong => {
-                        let why = Why::TooLong { declared: None, limit: self.limit };
-                        (why, self.policy == Policy::Skip)
-                    }
-                };
-                let error = FrameError { offset, why, excerpt: Excerpt::of(&[raw]), goes_on };
-                self.dead = (!goes_on).then_some(error);
+                let error = unfit.error(offset, raw, self.limit, self.policy);
+                self.dead = (!error.goes_on).then_some(error);
                 Err(error)
             }
         }
@@ -461,7 +521,6 @@ impl<F: Framing> State<F> {
     #[inline]
     fn count(&mut self, seen: usize) {
         self.scanned += wide(seen);
-        self.examined += wide(seen);
     }
 
     /// The next byte is the first of a frame.

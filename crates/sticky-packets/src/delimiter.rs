@@ -19,14 +19,13 @@
 //! *Still wrong:* the reader cannot know how much will come until it has come, and looks at each
 //! byte on the way. Next: [`length`](crate::length), which says so beforehand.
 
-use std::fmt;
-
 use memchr::memmem;
 use thiserror::Error;
 
 use crate::decoder::{Framing, Scan, Unfit};
 use crate::encode::{Encode, EncodeError, Room};
 use crate::frame::Frame;
+use crate::search::Set;
 
 /// A mark at the end.
 #[derive(Clone, Debug)]
@@ -334,100 +333,6 @@ impl Several {
     }
 }
 
-/// Which bytes are looked for, and the fastest way to find one.
-#[derive(Clone)]
-enum Set {
-    One(u8),
-    Two(u8, u8),
-    Three(u8, u8, u8),
-    Many(Box<Many>),
-}
-
-/// More than three bytes.
-#[derive(Clone)]
-struct Many {
-    list: Vec<u8>,
-    table: [bool; 256],
-}
-
-/// So many bytes are compared at once, which compilers turn into a few instructions.
-const BLOCK: usize = 32;
-
-impl Set {
-    fn new(bytes: &[u8]) -> Option<Self> {
-        Some(match *bytes {
-            [] => return None,
-            [a] => Self::One(a),
-            [a, b] => Self::Two(a, b),
-            [a, b, c] => Self::Three(a, b, c),
-            _ => {
-                let mut table = [false; 256];
-                for byte in bytes {
-                    // In bounds: there are as many as bytes.
-                    table[usize::from(*byte)] = true;
-                }
-                Self::Many(Box::new(Many { list: bytes.to_vec(), table }))
-            }
-        })
-    }
-
-    #[inline]
-    fn contains(&self, byte: u8) -> bool {
-        match self {
-            Self::One(a) => byte == *a,
-            Self::Two(a, b) => byte == *a || byte == *b,
-            Self::Three(a, b, c) => byte == *a || byte == *b || byte == *c,
-            // In bounds: there are as many as bytes.
-            Self::Many(many) => many.table[usize::from(byte)],
-        }
-    }
-
-    #[inline]
-    fn find(&self, bytes: &[u8]) -> Option<usize> {
-        match self {
-            Self::One(a) => memchr::memchr(*a, bytes),
-            Self::Two(a, b) => memchr::memchr2(*a, *b, bytes),
-            Self::Three(a, b, c) => memchr::memchr3(*a, *b, *c, bytes),
-            Self::Many(many) => many.find(bytes),
-        }
-    }
-}
-
-impl Many {
-    #[inline]
-    fn find(&self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        for block in bytes.chunks(BLOCK) {
-            if self.hits(block) {
-                // In bounds: the table has as many as there are bytes.
-                let found = block.iter().position(|byte| self.table[usize::from(*byte)]);
-                return found.map(|found| at + found);
-            }
-            at += block.len();
-        }
-        None
-    }
-
-    /// Whether one of them is among these.
-    #[inline]
-    fn hits(&self, block: &[u8]) -> bool {
-        match <&[u8; BLOCK]>::try_from(block) {
-            Ok(block) => self
-                .list
-                .iter()
-                .any(|wanted| block.iter().fold(false, |hit, byte| hit | (byte == wanted))),
-            Err(_) => true,
-        }
-    }
-}
-
-impl fmt::Debug for Set {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes: Vec<u8> = (0..=u8::MAX).filter(|byte| self.contains(*byte)).collect();
-        write!(f, "{}", cli::escape(&bytes))
-    }
-}
-
 impl Encode for Delimiter {
     fn pieces<'a>(
         &self,
@@ -463,15 +368,6 @@ impl Encode for Delimiter {
                 }
                 Ok([&[], &room.body, &room.around])
             }
-        }
-    }
-}
-
-impl Set {
-    fn first(&self) -> u8 {
-        match self {
-            Self::One(a) | Self::Two(a, _) | Self::Three(a, _, _) => *a,
-            Self::Many(many) => many.list.first().copied().unwrap_or_default(),
         }
     }
 }

@@ -120,7 +120,7 @@ pub enum Flaw {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Excerpt {
     bytes: [u8; Self::MAX],
-    len: usize,
+    len: u8,
 }
 
 impl Excerpt {
@@ -142,7 +142,7 @@ impl Excerpt {
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        self.bytes.get(..self.len.into()).unwrap_or_default()
     }
 }
 

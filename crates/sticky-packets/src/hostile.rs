@@ -44,7 +44,6 @@ const SILENCE_MAX: Duration = Duration::from_millis(100);
 
 /// A length of 4 GiB, a line without an end, half a message: what it costs
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
     other: Option<Other>,
@@ -106,7 +105,10 @@ fn attack(name: Name, beginning: &[u8], len: usize) -> anyhow::Result<String> {
             Ok(Some(_)) => bail!("{name} made a message of it"),
             Err(error) => {
                 let Status { taken, held, .. } = decoder.status();
-                return Ok(format!("refused after {taken} bytes, {held} of memory: {}", error.why));
+                return Ok(format!(
+                    "refused after {taken} bytes, {held} bytes of memory: {}",
+                    error.why
+                ));
             }
         }
     }
@@ -119,7 +121,7 @@ fn waiting(decoder: &mut dyn Decode) -> anyhow::Result<String> {
     match decoder.finish() {
         Err(FrameError { why: Why::Ended { have, want }, .. }) => {
             let of = want.map_or(String::new(), |want| format!(" of {want}"));
-            Ok(format!("waits: it has {have}{of} bytes, and {held} of memory"))
+            Ok(format!("waits: it has {have}{of} bytes, and {held} bytes of memory"))
         }
         _ => bail!("half a message was taken for a whole one"),
     }
@@ -180,7 +182,7 @@ mod tests {
     fn nothing_is_reserved_for_what_is_announced() {
         let refused = |bytes| {
             format!(
-                "refused after {bytes} bytes, 0 of memory: a length of 4294967295 is longer than the limit of 65536"
+                "refused after {bytes} bytes, 0 bytes of memory: a length of 4294967295 is longer than the limit of 65536"
             )
         };
         let [(length, four), (varint, five)] = TOO_LONG;
@@ -210,7 +212,7 @@ mod tests {
     }
 
     fn memory(told: &str) -> usize {
-        told.split(" of memory").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+        told.split(" bytes of memory").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap()
     }
 
     #[test]

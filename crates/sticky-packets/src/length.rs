@@ -35,6 +35,12 @@ use crate::frame::{Flaw, Frame};
 #[derive(Clone, Debug)]
 pub struct Length {
     layout: Layout,
+    /// How many bytes end with the number.
+    head: usize,
+    /// From which byte it counts.
+    from: u64,
+    /// How long the shortest frame is.
+    least: u64,
     /// How much of the frame was scanned.
     scanned: u64,
     /// The bytes of the number, as far as they came.
@@ -202,21 +208,6 @@ impl Layout {
             (Endian::Little, field) => field.iter().rev().fold(0, join),
         }
     }
-
-    /// How long a frame is that begins with this number, and whether that can be.
-    #[inline]
-    fn total(&self, number: u64, limit: u64) -> Result<u64, Scan> {
-        let total = (self.counts_from() as u64).saturating_add(number);
-        let header = self.head().max(self.strip);
-        if total < header as u64 {
-            let flaw = Flaw::ShorterThanHeader { declared: number, header };
-            return Err(Scan::Broken { seen: self.head(), flaw });
-        }
-        if total - self.strip as u64 > limit {
-            return Err(Scan::TooLong { seen: self.head(), declared: Some(number) });
-        }
-        Ok(total)
-    }
 }
 
 /// Four bytes, big-endian, that count what follows them.
@@ -249,7 +240,17 @@ impl Length {
     /// Frames of this layout.
     #[must_use]
     pub fn new(layout: Layout) -> Self {
-        Self { layout, scanned: 0, number: 0, total: 0 }
+        let (head, from) = (layout.head(), layout.counts_from() as u64);
+        let least = head.max(layout.strip) as u64;
+        Self { layout, head, from, least, scanned: 0, number: 0, total: 0 }
+    }
+
+    /// How long a frame is that begins with this number, if that can be.
+    #[inline]
+    fn total(&self, number: u64, limit: u64) -> Option<u64> {
+        let total = self.from.saturating_add(number);
+        let len = total.checked_sub(self.layout.strip as u64)?;
+        (total >= self.least && len <= limit).then_some(total)
     }
 
     /// The header, or its rest, when it comes in pieces.
@@ -275,8 +276,8 @@ impl Length {
             return Scan::More;
         }
         let number = std::mem::take(&mut self.number);
-        match self.layout.total(number, limit) {
-            Ok(total) => {
+        match self.total(number, limit) {
+            Some(total) => {
                 self.total = total;
                 let rest = new.get(seen..).unwrap_or_default();
                 match self.scan_body(rest) {
@@ -284,12 +285,20 @@ impl Length {
                     scan => scan,
                 }
             }
-            Err(unfit) => self.refused(unfit, number, seen),
+            None => self.refused(number, seen),
+        }
+    }
+
+    /// A frame of which something was scanned before.
+    fn scan_on(&mut self, new: &[u8], limit: u64) -> Scan {
+        if self.scanned < self.head as u64 {
+            self.scan_header(new, limit)
+        } else {
+            self.scan_body(new)
         }
     }
 
     /// The header has come.
-    #[inline]
     fn scan_body(&mut self, new: &[u8]) -> Scan {
         let missing = self.total - self.scanned;
         match usize::try_from(missing) {
@@ -306,42 +315,40 @@ impl Length {
 
     /// What remains of a frame that is too long will be scanned with no limit.
     #[cold]
-    fn refused(&mut self, unfit: Scan, number: u64, seen: usize) -> Scan {
-        self.scanned = self.layout.head() as u64;
-        self.total = (self.layout.counts_from() as u64).saturating_add(number);
-        match unfit {
-            Scan::TooLong { declared, .. } => Scan::TooLong { seen, declared },
-            Scan::Broken { flaw, .. } => Scan::Broken { seen, flaw },
-            scan => scan,
+    fn refused(&mut self, number: u64, seen: usize) -> Scan {
+        self.scanned = self.head as u64;
+        self.total = self.from.saturating_add(number);
+        if self.total < self.least {
+            let header = self.head.max(self.layout.strip);
+            return Scan::Broken {
+                seen,
+                flaw: Flaw::ShorterThanHeader { declared: number, header },
+            };
         }
+        Scan::TooLong { seen, declared: Some(number) }
     }
 }
 
 impl Framing for Length {
     #[inline]
     fn scan(&mut self, new: &[u8], limit: u64) -> Scan {
-        if self.scanned >= self.layout.head() as u64 {
-            return self.scan_body(new);
+        if self.scanned != 0 {
+            return self.scan_on(new, limit);
         }
-        let field = match self.scanned {
-            0 => new.get(self.layout.offset..self.layout.head()),
-            _ => None,
-        };
-        let Some(field) = field else {
+        let Some(field) = new.get(self.layout.offset..self.head) else {
             return self.scan_header(new, limit);
         };
         let number = self.layout.number(field);
-        match self.layout.total(number, limit) {
-            Ok(total) if total <= new.len() as u64 => {
-                // What is no more than a `usize` fits into one.
+        match self.total(number, limit) {
+            // What is no more than a `usize` fits into one.
+            Some(total) if total <= new.len() as u64 => {
                 Scan::End(usize::try_from(total).unwrap_or(new.len()))
             }
-            Ok(total) => {
-                self.total = total;
-                self.scanned = new.len() as u64;
+            Some(total) => {
+                (self.total, self.scanned) = (total, new.len() as u64);
                 Scan::More
             }
-            Err(unfit) => self.refused(unfit, number, self.layout.head()),
+            None => self.refused(number, self.head),
         }
     }
 
@@ -355,7 +362,7 @@ impl Framing for Length {
     }
 
     fn wanted(&self) -> Option<u64> {
-        (self.scanned >= self.layout.head() as u64).then_some(self.total)
+        (self.scanned >= self.head as u64).then_some(self.total)
     }
 }
 

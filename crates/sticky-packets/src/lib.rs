@@ -22,6 +22,7 @@
 pub mod frame;
 pub mod decoder;
 pub mod encode;
+mod search;
 pub mod naive;
 pub mod fixed;
 pub mod line;

@@ -3,6 +3,7 @@
 //! ```text
 //!  messages ──encode──▶ stream ──cut──▶ reads ──decode──▶ the same messages
 //! ```
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
 
 use proptest::prelude::*;
 use sticky_packets::cobs;

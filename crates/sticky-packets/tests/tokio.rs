@@ -11,6 +11,7 @@
 //! | length: memory | for what came | for what is announced |
 //! | line: a `\r` before the `\n` | does not count | counts towards the limit |
 //! | line: a last line without `\n` | an error, or a line if asked for | a line; a lone `\r` is none |
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
 
 use proptest::prelude::*;
 use sticky_packets::decoder::{Decode, Decoder, Framing, Policy};
