@@ -369,9 +369,13 @@ mod tests {
             let line = Line::try_parse_from(format!("x {words}").split(' ')).unwrap();
             assert!(line.framing.choose().is_err(), "{words}");
         }
-        for words in
-            ["--framing cbos", "--length-bytes 9", "--endian middle", r"--delimiter \q", "--counts x"]
-        {
+        for words in [
+            "--framing cbos",
+            "--length-bytes 9",
+            "--endian middle",
+            r"--delimiter \q",
+            "--counts x",
+        ] {
             let parsed = Line::try_parse_from(format!("x {words}").split(' '));
             assert!(parsed.is_err(), "{words}");
         }

@@ -17,10 +17,13 @@ struct Program {
     color: cli::ColorArgs,
 }
 
-const SHELVES: cli::Shelves =
-    &[("Two ends, any framing", &["server", "client"]),
+const SHELVES: cli::Shelves = &[
+    ("Two ends, any framing", &["server", "client"]),
     ("Where a message ends", &["cuts", "talk", "explain"]),
-    ("Between the ends, and what goes wrong there", &["sleeping", "buffers", "nagle", "hostile", "desync", "packets"]),
+    (
+        "Between the ends, and what goes wrong there",
+        &["sleeping", "buffers", "nagle", "hostile", "desync", "packets"],
+    ),
 ];
 
 #[derive(Subcommand)]

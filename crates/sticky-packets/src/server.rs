@@ -119,8 +119,7 @@ impl Conversation<'_> {
     fn hold(&self, choice: &Choice) -> Heard {
         let Args { json, read_size, .. } = *self.args;
         let recorder = || Recorder::new(&self.connection, json);
-        let mut reader =
-            FramedReader::with_buffer(recorder(), choice.decoder(), read_size.get());
+        let mut reader = FramedReader::with_buffer(recorder(), choice.decoder(), read_size.get());
         let mut writer = FramedWriter::new(recorder(), choice.encoder());
         let mut messages = Messages::new(json);
         let patience = Some(self.args.patience.duration());

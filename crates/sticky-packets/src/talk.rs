@@ -24,7 +24,7 @@ use cli::{Stop, ask, escape, note, say};
 
 use crate::by_hand::{read_message, write_message};
 
-/// The most that one read takes, as in tutorial 2's `recv(4096)`; the others take 1024.
+/// There is so much room to begin with. A longer message makes more, up to its limit.
 const WORDS_LEN_MAX: usize = 4096;
 
 /// Two people, strictly in turns
@@ -211,9 +211,7 @@ impl End<'_> {
         Err(Over::Farewell)
     }
 
-    /// What one read gives.
-    ///
-    /// Simplified: taken for one message, which it is only as long as both ends wait for each other.
+    /// One message, whatever the reads give.
     ///
     /// There is no limit to the wait: a person may think for an hour. A peer whose machine was
     /// switched off looks the same, and for that the room has keepalive.
@@ -254,3 +252,54 @@ impl End<'_> {
     }
 }
 
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn two_quick_sends_are_heard_as_two_messages() {
+        check(&["nice to meet you", "bye"]);
+    }
+
+    #[test]
+    fn one_long_message_is_heard_as_one() {
+        check(&[&"x".repeat(4097), &"x".repeat(65_536)]);
+    }
+
+    #[test]
+    fn no_character_is_torn() {
+        check(&[&format!("{}爱", "x".repeat(4095))]);
+    }
+
+    #[test]
+    fn whoever_has_no_length_in_front_is_told_so() {
+        let (mut end, peer) = pair();
+        io::Write::write_all(&mut &peer, b"hello!").unwrap();
+        let Err(Over::Lost(error)) = end.read_once() else { panic!("that is no message") };
+        assert!(error.to_string().contains("as text it is \"hell\""), "{error}");
+    }
+
+    /// Whatever is sent in one go comes out as it was said.
+    #[track_caller]
+    fn check(sent: &[&str]) {
+        let (mut end, mut peer) = pair();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for words in sent {
+                    write_message(&mut peer, words.as_bytes()).unwrap();
+                }
+            });
+            for want in sent {
+                assert_eq!(end.read_once().unwrap(), want.as_bytes());
+            }
+            assert!(matches!(end.read_once(), Err(Over::Closed)), "nothing else was said");
+        });
+    }
+
+    fn pair() -> (End<'static>, TcpStream) {
+        let (peer, connection) = crate::loopback::pair().unwrap();
+        (End { connection, side: Side::Server, quit_words: &[] }, peer)
+    }
+}
