@@ -12,7 +12,8 @@
 //! fails because something is slow. What could not be run is listed, with the reason.
 //!
 //! *Read:* [`contest`] (what is compared) → [`process`] (a server and what it costs) → one file
-//! for each chapter: [`udp_echo`], [`tftp`] with its [`curve`], [`sticky_packets`]; [`cable`] is the runner's own. A new chapter adds a file and a line in [`CHAPTERS`].
+//! for each chapter: [`udp_echo`], [`tftp`], [`sticky_packets`]; [`cable`] is the runner's own; [`curve`]
+//! draws. A new chapter adds a file and a line in [`CHAPTERS`].
 
 pub mod cable;
 pub mod contest;
@@ -57,7 +58,7 @@ pub struct Args {
     /// How large the file of the tftp bench is
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=4096))]
     size: u64,
-    /// Draw the curves in this output of --json, as an SVG, and measure nothing
+    /// Draw this output of --json as an SVG, its curves or else bars, and measure nothing
     #[arg(long, value_name = "FILE")]
     draw: Option<PathBuf>,
     /// Only the contests whose title has this in it

@@ -5,12 +5,14 @@
 //!  docs/en/src/*.md ──────┼──▶ mdbook ──▶ target/book/*.html ──▶ links into the repository
 //!  programs' --help ──────┘                                      made to work there too
 //!   help.rs: help/*.txt                                          listing.rs: files/**
+//!  demos, recorded ───────┘
+//!   ladders.rs: **/ladders/*.svg
 //!
 //!  checked before: pages and anchors (markdown.rs, anchor.rs, sources.rs)
 //!  checked after:  what mdbook said, every link and #fragment (html.rs, links.rs)
 //! ```
 //!
-//! *Read:* [`sources`] → [`help`] → [`links`] → [`serve`]; [`markdown`], [`anchor`] and [`html`]
+//! *Read:* [`sources`] → [`help`] → [`ladders`] → [`links`] → [`serve`]; [`markdown`], [`anchor`] and [`html`]
 //! read text and touch no file.
 //!
 //! A page's link to a source file is relative, as a code host wants it. In the built book there
@@ -18,6 +20,7 @@
 
 pub mod anchor;
 pub mod help;
+pub mod ladders;
 pub mod html;
 pub mod links;
 pub mod listing;
@@ -98,6 +101,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let Args { check, serve, bind } = args;
     let root = workspace::root();
     let mut problems = help::update(root, check)?;
+    problems.extend(ladders::update(root, check)?);
     let start = SystemTime::now();
     let built = build(root)?;
     problems.extend(built.problems);
@@ -112,7 +116,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let found = count(problems.len(), "problem");
     if check && !problems.is_empty() {
         return Err(anyhow!("the book has {found}"))
-            .hint("`cargo xtask book` brings help texts up to date; the rest is for you to mend");
+            .hint("`cargo xtask book` brings help texts and ladders up to date; the rest is for you to mend");
     }
     if !built.complete {
         bail!("mdbook could not build the book");

@@ -10,16 +10,16 @@
 //! there and neither end knows. It needs no privilege, and the ends can be anything, in any
 //! language.
 //!
-//! *Read:* [`trace`] → [`udp`] → [`tcp`] → [`owner`] → [`label`] → [`ladder`].
+//! *Read:* [`trace`] → [`udp`] → [`tcp`] → [`owner`] → [`label`] → [`traffic`] → [`ladder`].
 
 pub mod label;
 pub mod ladder;
 pub mod owner;
 pub mod tcp;
 pub mod trace;
+pub mod traffic;
 pub mod udp;
 
-use std::collections::HashSet;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -34,7 +34,8 @@ use faults::{Direction, Settings};
 use label::Labels;
 use ladder::{Look, Row};
 use tcp::TcpCable;
-use trace::{Event, Names, Record, Trace, What};
+use trace::{Event, Names, Trace};
+use traffic::{NOTHING_PASSED, Passed, Traffic};
 use udp::UdpCable;
 
 /// Lays a cable between any two programs, shows what passes, and injures it
@@ -138,7 +139,7 @@ fn line(event: &Event, flow: &trace::Flow) -> String {
         Direction::ToClient => (&flow.server_name, &flow.client_name),
     };
     let label = Labels::plain(&event.what);
-    let done = event.done.join(", ");
+    let done = trace::words(&event.done);
     format!("{from} → {to}  {label}  {done}").trim_end().to_owned()
 }
 
@@ -228,7 +229,7 @@ pub fn deed(event: &Event, labels: &mut Labels) -> Option<String> {
         Direction::ToServer => "to the server",
         Direction::ToClient => "to the client",
     };
-    Some(format!("{} {}, {to}", event.done.join(", "), labels.of(&event.what)))
+    Some(format!("{} {}, {to}", trace::words(&event.done), labels.of(&event.what)))
 }
 
 /// What an interrupt shows of the demo that runs.
@@ -254,68 +255,29 @@ pub fn show_so_far() {
     let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Some(Running { trace, look, decoder }) = running {
         let mut labels = decoder.as_deref().map(Labels::from_binary).unwrap_or_default();
-        for line in ladder(&trace.record(), &mut labels, look) {
+        for line in ladder(&Traffic::of(&trace, &mut labels), look) {
             let _ = cli::say!("{line}");
         }
     }
 }
 
-/// The record as a ladder, a line each.
+/// What passed as a ladder, a line each.
 #[must_use]
-pub fn ladder(record: &Record, labels: &mut Labels, look: Look) -> Vec<String> {
-    let names = actors(record);
-    let mut seen = HashSet::new();
-    let mut rows = Vec::new();
-    let begin = record.events.front().map(|event| event.at).unwrap_or_default();
-    for event in &record.events {
-        let Some(flow) = record.flows.get(event.flow) else { continue };
-        let place = |name: &String| names.iter().position(|known| known == name).unwrap_or(0);
-        let (client, server) = (place(&flow.client_name), place(&flow.server_name));
-        let (from, to) = match event.direction {
-            Direction::ToServer => (client, server),
-            Direction::ToClient => (server, client),
-        };
-        let mut notes = event.done.clone();
-        if let What::Datagram(bytes) = &event.what
-            && !seen.insert((flow.client, event.direction, bytes.clone()))
-        {
-            notes.insert(0, "again".to_owned());
-        }
-        let lost = event.done.iter().any(|deed| deed == "lost" || deed.starts_with("dropped"));
-        let label = labels.of(&event.what);
-        rows.push(Row {
-            at: event.at.saturating_sub(begin),
-            from,
-            to,
-            label,
-            note: notes.join(", "),
-            lost,
-        });
+pub fn ladder(traffic: &Traffic, look: Look) -> Vec<String> {
+    if traffic.passed.is_empty() {
+        return vec![NOTHING_PASSED.to_owned()];
     }
-    let mut lines = ladder::draw(&rows, &names, look);
-    if record.events.is_empty() {
-        return vec![
-            "(nothing passed through a cable: no program was given a server's address)".to_owned(),
-        ];
-    }
-    if record.forgotten > 0 {
-        lines.push(format!("({} earlier ones are not kept)", record.forgotten));
-    }
-    if record.refused > 0 {
-        lines.push(format!("({} datagrams of too many clients were dropped)", record.refused));
-    }
+    let begin = traffic.begin();
+    let row = |passed: &Passed| Row {
+        at: passed.at.saturating_sub(begin),
+        from: passed.from,
+        to: passed.to,
+        label: passed.label.clone(),
+        note: passed.note(),
+        lost: passed.is_lost(),
+    };
+    let rows: Vec<Row> = traffic.passed.iter().map(row).collect();
+    let mut lines = ladder::draw(&rows, &traffic.actors, look);
+    lines.extend(traffic.missing());
     lines
-}
-
-/// Clients in the order of their first word, then servers.
-fn actors(record: &Record) -> Vec<String> {
-    let clients = record.flows.iter().map(|flow| &flow.client_name);
-    let servers = record.flows.iter().map(|flow| &flow.server_name);
-    let mut names: Vec<String> = Vec::new();
-    for name in clients.chain(servers) {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    names
 }

@@ -36,6 +36,7 @@ use anyhow::{Context, anyhow, bail};
 use unicode_width::UnicodeWidthStr;
 
 use crate::cable::{self, FaultArgs, ladder::Look};
+use crate::recording::{Recording, pcapng};
 use crate::workspace;
 use bless::Blessing;
 pub use build::build;
@@ -90,6 +91,9 @@ pub struct Args {
     /// Draw what passed between the ends, after the session
     #[arg(long)]
     trace: bool,
+    /// Write the session, the ladder as a picture, and a capture for Wireshark into this folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["repeat", "bless", "list"])]
+    save: Option<PathBuf>,
     /// Draw it with ASCII characters only
     #[arg(long, requires = "trace")]
     ascii: bool,
@@ -166,6 +170,47 @@ pub fn replay_all() -> anyhow::Result<Vec<(PathBuf, Outcome)>> {
     Ok(demos.into_iter().map(|demo| demo.path).zip(outcomes).collect())
 }
 
+/// Demos that are run for what passes, not for what is said.
+pub struct Recorder {
+    demos: Vec<Demo>,
+    binaries: Binaries,
+}
+
+impl Recorder {
+    /// Reads the transcripts, and builds what they start.
+    ///
+    /// # Errors
+    /// When a transcript cannot be read, or a program cannot be built.
+    pub fn prepare(transcripts: &[PathBuf]) -> anyhow::Result<Self> {
+        let demos = transcripts.iter().map(|file| plan::load_file(file));
+        let demos: Vec<Demo> = demos.collect::<anyhow::Result<_>>()?;
+        let plan = Plan::make(&Args::default(), workspace::root())?;
+        let binaries = build(&plan.programs(&demos)?, true)?;
+        process::stop_everything_on_signals().context("cannot watch for signals")?;
+        Ok(Self { demos, binaries })
+    }
+
+    /// Runs one of them.
+    ///
+    /// # Errors
+    /// When it does not pass, and why.
+    pub fn record(&self, number: usize) -> Result<Recording, String> {
+        let demo = self.demos.get(number).ok_or("there is no such demo")?;
+        let mut options = options(demo, &Args::default(), &self.binaries);
+        options.cable.keep = true;
+        let mut session = Session::new(&demo.transcript.actors, false);
+        let outcome = engine::replay(&demo.transcript, &options, &mut session);
+        match &outcome {
+            Outcome::Passed => {}
+            Outcome::Failed(failure) => return Err(format!("failed: {}", failure.headline())),
+            Outcome::Skipped(reason) => return Err(format!("was skipped: {reason}")),
+        }
+        let result = demo.result(outcome, Duration::ZERO, session.text());
+        recording(demo, &options, &result, &mut session)
+            .ok_or_else(|| "nothing was recorded".to_owned())
+    }
+}
+
 fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<Report> {
     let few = !args.what.is_empty() || args.file.is_some();
     let watched = args.verbose || (few && !args.quiet && args.repeat == 1);
@@ -190,6 +235,9 @@ fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<R
             if live && args.repeat > 1 {
                 let _ = cli::say!("{}", one.verdict());
             }
+            if let Some(dir) = &args.save {
+                save(demo, &options, &one, &mut session, &place(dir, demo, demos))?;
+            }
             let all = result.get_or_insert_with(|| one.clone());
             all.add_run(one);
         }
@@ -204,6 +252,57 @@ fn run_all(demos: &[Demo], args: &Args, binaries: &Binaries) -> anyhow::Result<R
         suggest(demo, &report);
     }
     Ok(report)
+}
+
+/// The folder for what a demo leaves behind: the one that was named, or one below it for each of
+/// many.
+fn place(dir: &Path, demo: &Demo, demos: &[Demo]) -> PathBuf {
+    match demos {
+        [_] => dir.to_owned(),
+        _ => dir.join(&demo.chapter).join(&demo.lesson),
+    }
+}
+
+fn save(
+    demo: &Demo,
+    options: &Options,
+    result: &DemoResult,
+    session: &mut Session,
+    dir: &Path,
+) -> anyhow::Result<()> {
+    let Some(recording) = recording(demo, options, result, session) else {
+        return Ok(());
+    };
+    recording.save(dir)?;
+    cli::note!("saved: {}", dir.display());
+    if let Some(flag) = pcapng::decode_as(&recording) {
+        cli::note!("open it: wireshark {flag} {}", dir.join("trace.pcapng").display());
+    }
+    Ok(())
+}
+
+/// What there is to keep of a run; `None` if it was skipped.
+fn recording(
+    demo: &Demo,
+    options: &Options,
+    result: &DemoResult,
+    session: &mut Session,
+) -> Option<Recording> {
+    let (traffic, faults) = session.take_kept()?;
+    let verdict = match &result.outcome {
+        Outcome::Passed => "passed".to_owned(),
+        Outcome::Failed(failure) => format!("failed: {}", failure.headline()),
+        Outcome::Skipped(_) => return None,
+    };
+    Some(Recording {
+        demo: format!("{}/{}", demo.chapter, demo.lesson),
+        title: result.title.clone(),
+        command: options.again.clone(),
+        faults,
+        verdict,
+        session: result.session.clone(),
+        traffic,
+    })
 }
 
 /// A `--replace` that names nobody, or a placeholder that stands for nothing, would pass without
@@ -262,6 +361,7 @@ fn options(demo: &Demo, args: &Args, binaries: &Binaries) -> Options {
         again,
         cable: CableOptions {
             trace: args.trace.then(|| Look { width: terminal_width(), ascii: args.ascii }),
+            keep: args.save.is_some(),
             faults: args.cable.faults,
             seed: args.cable.seed,
             decoder: demo
@@ -355,21 +455,16 @@ fn show_result(result: &DemoResult, live: bool, demos: &[Demo]) {
 
 /// After a single lesson: what to do with it, and what comes next.
 fn suggest(demo: &Demo, report: &Report) {
-    if !report.is_good(false) || !demo.is_lesson {
-        return;
-    }
+    // Others than lessons have nothing to be read.
+    let Some(file) = demo.to_read.as_ref().filter(|_| report.is_good(false)) else { return };
     let bold = anstyle::Style::new().bold();
     let _ = cli::say!("\n{bold}Try it yourself{bold:#}, each line in a terminal of its own:");
     for command in demo.transcript.commands_by_hand(&demo.chapter) {
         let _ = cli::say!("  {command}");
     }
-    let file = format!("crates/{}/src/{}.rs", demo.chapter, demo.lesson.replace('-', "_"));
-    // A session of roles has no module of its own; the chapter's front page says what to read.
-    let front = format!("crates/{}/src/lib.rs", demo.chapter);
-    let file = if Path::new(&file).exists() { file } else { front };
     let _ = cli::say!("{bold}Read it{bold:#}: {file}");
     let _ = match &demo.next {
-        Some(next) => cli::say!("{bold}Next{bold:#}: cargo xtask demo {}/{next}", demo.chapter),
+        Some(next) => cli::say!("{bold}Next{bold:#}: cargo xtask demo {next}"),
         None => cli::say!("{bold}Next{bold:#}: cargo xtask demo --list"),
     };
 }

@@ -1,7 +1,7 @@
 //! The runner: starts the programs of a lesson, shows what each says, and checks it.
 //!
-//! *Read:* [`workspace`] (what chapters and lessons there are) → [`demo`] → [`book`] → [`bench`]; the rules of
-//! the workspace are in `tidy.rs`, a test.
+//! *Read:* [`workspace`] (what chapters and lessons there are) → [`demo`] → [`recording`] → [`book`] → [`bench`]; [`svg`] and
+//! [`plot`] draw; the rules of the workspace are in `tidy.rs`, a test.
 //!
 //! *Left out:* the book's server rebuilds when a page is asked for, and does not tell the browser;
 //! a free address could be taken by another program before the one that is to have it.
@@ -13,6 +13,9 @@ pub mod bench;
 pub mod book;
 pub mod cable;
 pub mod demo;
+pub mod plot;
+pub mod recording;
+pub mod svg;
 #[cfg(test)]
 mod tidy;
 pub mod workspace;

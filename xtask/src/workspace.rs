@@ -1,7 +1,8 @@
 //! What chapters and lessons there are, read from the tree itself.
 //!
 //! The order of chapters is that of `members` in the root `Cargo.toml`, the order of lessons that
-//! of the `pub mod` lines in the chapter's `lib.rs`: each is written down once.
+//! of the `pub mod` lines in the chapter's `lib.rs`, and behind them come the sessions, which have no
+//! module, as the book's table of contents has them: each is written down once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,12 +44,31 @@ impl Chapter {
         demos_in(&self.dir.join("peers")).unwrap_or_default()
     }
 
-    /// The lesson that is taught after `lesson`.
+    /// What to read of `lesson`, as a path below the root: its program, or its page where it is a
+    /// session of programs that other lessons are about.
     #[must_use]
-    pub fn after(&self, lesson: &str) -> Option<String> {
-        let place = self.order.iter().position(|known| known == lesson)?;
-        self.order.get(place + 1).cloned()
+    pub fn to_read(&self, root: &Path, lesson: &str) -> String {
+        let name = &self.name;
+        let program = format!("crates/{name}/src/{}.rs", lesson.replace('-', "_"));
+        let page = format!("{BOOK}/{name}/{lesson}.md");
+        let front = format!("crates/{name}/src/lib.rs");
+        let there = [program, page].into_iter().find(|file| root.join(file).is_file());
+        there.unwrap_or(front)
     }
+}
+
+/// Where the book's pages are.
+const BOOK: &str = "docs/en/src";
+
+/// What is taught after this lesson, as `chapter/lesson`: the next one, or the next chapter's first.
+#[must_use]
+pub fn after(chapters: &[Chapter], chapter: &str, lesson: &str) -> Option<String> {
+    let lessons = |chapter: &Chapter| {
+        let name = chapter.name.clone();
+        chapter.order.clone().into_iter().map(move |lesson| format!("{name}/{lesson}"))
+    };
+    let this = format!("{chapter}/{lesson}");
+    chapters.iter().flat_map(lessons).skip_while(|known| *known != this).nth(1)
 }
 
 impl Lesson {
@@ -75,6 +95,8 @@ pub struct Lesson {
 /// When a file that must be there is not, or does not say what it must.
 pub fn chapters(root: &Path) -> anyhow::Result<Vec<Chapter>> {
     let manifest = read(&root.join("Cargo.toml"))?;
+    // A workspace without a book has no order of its sessions but their names.
+    let contents = fs::read_to_string(root.join(BOOK).join("SUMMARY.md")).unwrap_or_default();
     let mut chapters = Vec::new();
     for member in members(&manifest) {
         let dir = root.join(member);
@@ -84,7 +106,7 @@ pub fn chapters(root: &Path) -> anyhow::Result<Vec<Chapter>> {
         let name = member.rsplit('/').next().unwrap_or(member).to_owned();
         let about = string_value(&read(&dir.join("Cargo.toml"))?, "description")
             .with_context(|| format!("{member}/Cargo.toml has no description"))?;
-        let lessons = lessons(&dir)?;
+        let lessons = lessons(&dir, &pages(&contents, &name))?;
         let order = lessons.iter().map(|lesson| lesson.name.clone()).collect();
         chapters.push(Chapter { name, about, dir, lessons, order });
     }
@@ -113,8 +135,19 @@ fn string_value(manifest: &str, key: &str) -> Option<String> {
     })
 }
 
-/// The chapter's demos: those that have a module first, in the order of the modules.
-fn lessons(dir: &Path) -> anyhow::Result<Vec<Lesson>> {
+/// The names of a chapter's pages, in the order of the book's table of contents.
+fn pages(contents: &str, chapter: &str) -> Vec<String> {
+    let page = |line: &str| {
+        let (_, path) = line.rsplit_once("](")?;
+        let path = path.trim_end().strip_suffix(".md)")?;
+        Some(path.strip_prefix(chapter)?.strip_prefix('/')?.to_owned())
+    };
+    contents.lines().filter_map(page).collect()
+}
+
+/// The chapter's demos: those that have a module first, in the order of the modules, then the
+/// others, in the order of `pages`.
+fn lessons(dir: &Path, pages: &[String]) -> anyhow::Result<Vec<Lesson>> {
     let lib = read(&dir.join("src/lib.rs"))?;
     let modules: Vec<String> = lib
         .lines()
@@ -123,8 +156,10 @@ fn lessons(dir: &Path) -> anyhow::Result<Vec<Lesson>> {
         .collect();
     let mut lessons = demos_in(&dir.join("demos"))?;
     lessons.sort_by_key(|lesson| {
-        let place = modules.iter().position(|module| *module == lesson.name);
-        (place.unwrap_or(usize::MAX), lesson.name.clone())
+        let place = |names: &[String]| {
+            names.iter().position(|name| *name == lesson.name).unwrap_or(usize::MAX)
+        };
+        (place(&modules), place(pages), lesson.name.clone())
     });
     Ok(lessons)
 }
@@ -156,6 +191,45 @@ mod tests {
         let manifest =
             "[workspace]\nmembers = [\n  \"crates/b\",\n  \"crates/a\",\n]\nx = [\"c\"]\n";
         assert_eq!(members(manifest).collect::<Vec<_>>(), ["crates/b", "crates/a"]);
+    }
+
+    #[test]
+    fn pages_come_in_the_order_of_the_books_contents() {
+        let contents = "# Contents\n\n- [One](one.md)\n  - [b](one/b.md)\n  - [a](one/a.md)\n\
+                        - [Two](one-two.md)\n  - [c](one-two/c.md)\n";
+        assert_eq!(pages(contents, "one"), ["b", "a"]);
+        assert_eq!(pages(contents, "one-two"), ["c"]);
+        assert_eq!(pages("", "one"), [""; 0]);
+    }
+
+    #[test]
+    fn behind_a_chapters_last_lesson_comes_the_next_chapters_first() {
+        let chapter = |name: &str, lessons: &[&str]| Chapter {
+            name: name.to_owned(),
+            about: String::new(),
+            dir: PathBuf::new(),
+            lessons: Vec::new(),
+            order: lessons.iter().map(|lesson| (*lesson).to_owned()).collect(),
+        };
+        let chapters = [chapter("one", &["b", "a"]), chapter("none", &[]), chapter("two", &["c"])];
+        for (chapter, lesson, next) in [
+            ("one", "b", Some("one/a")),
+            ("one", "a", Some("two/c")),
+            ("two", "c", None),
+            ("two", "a", None),
+        ] {
+            assert_eq!(after(&chapters, chapter, lesson).as_deref(), next, "{chapter}/{lesson}");
+        }
+    }
+
+    #[test]
+    fn a_session_comes_behind_the_lessons_and_its_page_is_to_be_read() {
+        let chapters = chapters(root()).unwrap();
+        let tftp = chapters.iter().find(|chapter| chapter.name == "tftp").unwrap();
+        assert_eq!(after(&chapters, "tftp", "trusting").as_deref(), Some("tftp/get"));
+        assert_eq!(tftp.to_read(root(), "trusting"), "crates/tftp/src/trusting.rs");
+        assert_eq!(tftp.to_read(root(), "two-clients"), "docs/en/src/tftp/two-clients.md");
+        assert_eq!(tftp.to_read(root(), "neither"), "crates/tftp/src/lib.rs");
     }
 
     #[test]

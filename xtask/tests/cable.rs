@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use faults::Direction;
 use xtask::cable::Cable;
-use xtask::cable::trace::{Event, Names, Trace, What};
+use xtask::cable::trace::{self, Done, Event, Names, Trace, What};
 
 /// What must come has all the time of a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -93,7 +93,7 @@ fn what_is_held_is_overtaken_and_what_is_late_comes() {
     got.sort_unstable();
     assert_eq!(got, (0..40).collect::<Vec<u8>>(), "nothing was lost");
     let record = trace.record();
-    let says = |word: &str| record.events.iter().any(|e| e.done.iter().any(|d| d.contains(word)));
+    let says = |word: &str| record.events.iter().any(|e| trace::words(&e.done).contains(word));
     assert!(says("overtook") && says("held for") && says("late"), "{record:?}");
 }
 
@@ -159,7 +159,7 @@ fn a_stream_is_reset_or_stalls_after_so_many_bytes() {
     server.read_exact(&mut four).unwrap();
     assert_eq!(&four, b"abcd");
     // That nothing more comes is shown by what the cable says, and by an empty socket.
-    while !trace.record().events.iter().any(|event| event.done == ["stalled"]) {
+    while !trace.record().events.iter().any(|event| event.done == [Done::Stalled]) {
         std::thread::yield_now();
     }
     server.set_nonblocking(true).unwrap();
@@ -265,7 +265,7 @@ fn wait_for(trace: &Trace, index: usize) -> Event {
 }
 
 fn copies_of(event: &Event) -> usize {
-    let says = |word: &str| event.done.iter().any(|deed| deed == word);
+    let says = |word: &str| trace::words(&event.done).contains(word);
     match (says("lost"), says("twice")) {
         (true, _) => 0,
         (false, true) => 2,
@@ -274,7 +274,7 @@ fn copies_of(event: &Event) -> usize {
 }
 
 fn describe(event: &Event) -> String {
-    format!("{:?} {:?} {:?}", event.direction, event.what, event.done)
+    format!("{:?} {:?} {:?}", event.direction, event.what, trace::words(&event.done))
 }
 
 fn lay(server: SocketAddr, settings: &str, seed: u64) -> (Cable, Arc<Trace>) {

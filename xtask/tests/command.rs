@@ -72,6 +72,21 @@ fn junit_has_a_test_case_for_each_demo_with_the_difference_in_a_failure() {
 }
 
 #[test]
+fn a_run_that_is_saved_leaves_every_file_behind_even_if_it_failed() {
+    for (name, said, verdict) in [("saved", "two", "passed"), ("saved-bad", "one", "failed")] {
+        let demo = transcript(name, &format!("ann $ PUPPET say two\nann > {said}\nann = 0"));
+        let dir = PathBuf::from(format!("{demo}.saved"));
+        let output = xtask(&["--file", &demo, "--quiet", "--save", dir.to_str().unwrap()]);
+        assert!(String::from_utf8(output.stderr).unwrap().contains("saved: "));
+        let read = |file: &str| std::fs::read(dir.join(file)).unwrap();
+        let session = String::from_utf8(read("session.txt")).unwrap();
+        assert!(session.contains(verdict) && session.contains("cargo xtask demo"), "{session}");
+        assert!(String::from_utf8(read("ladder.svg")).unwrap().contains("nothing passed"));
+        assert!(read("trace.pcapng").starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]));
+    }
+}
+
+#[test]
 fn a_run_repeated_says_how_often() {
     let good = transcript("repeat", "ann $ PUPPET say one\nann > one\nann = 0");
     let output = xtask(&["--file", &good, "--repeat", "3"]);

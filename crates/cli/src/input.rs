@@ -15,7 +15,7 @@ pub fn ask(prompt: &str) -> anyhow::Result<Option<String>> {
     show(prompt)?;
     let mut line = String::new();
     if io::stdin().lock().read_line(&mut line)? == 0 {
-        return Ok(None);
+        return end(prompt);
     }
     let text = line.trim_end_matches(['\r', '\n']).len();
     line.truncate(text);
@@ -30,12 +30,20 @@ pub fn ask_bytes(prompt: &str) -> anyhow::Result<Option<Vec<u8>>> {
     show(prompt)?;
     let mut line = Vec::new();
     if io::stdin().lock().read_until(b'\n', &mut line)? == 0 {
-        return Ok(None);
+        return end(prompt);
     }
     while line.ends_with(b"\n") || line.ends_with(b"\r") {
         line.pop();
     }
     Ok(Some(line))
+}
+
+/// The end of input. Nobody has typed Enter behind the prompt, and the shell's own prompt comes next.
+fn end<T>(prompt: &str) -> anyhow::Result<Option<T>> {
+    if !prompt.is_empty() {
+        show("\n")?;
+    }
+    Ok(None)
 }
 
 fn show(prompt: &str) -> anyhow::Result<()> {

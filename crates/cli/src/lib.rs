@@ -13,7 +13,7 @@
 //!             └───────────────────────────────────────────────────────┘
 //! ```
 //!
-//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`address`](mod@address) → [`color`] → [`period`]
+//! *Read:* [`output`] → [`escape`] → [`failure`] → [`stop`] → [`input`] → [`again`] → [`address`](mod@address) → [`color`] → [`period`]
 //! → [`shelves`].
 //!
 //! *Left out:* line editing and progress bars; they come with the chapters that need them.
@@ -24,12 +24,14 @@ pub mod escape;
 pub mod failure;
 pub mod stop;
 pub mod input;
+pub mod again;
 pub mod address;
 pub mod color;
 pub mod period;
 pub mod shelves;
 
 pub use address::{address, peer};
+pub use again::uninterrupted;
 pub use color::ColorArgs;
 pub use escape::escape;
 pub use failure::{Advice, Exit, at_bind, at_send, run};

@@ -171,6 +171,9 @@ impl Stop {
         if let Some(cleanup) = cleanup {
             cleanup();
         }
+        if let Manner::Client = manner {
+            clear_line();
+        }
         std::process::exit(code)
     }
 
@@ -191,6 +194,17 @@ impl Stop {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state
+    }
+}
+
+/// A progress bar may stand there, and the shell's next prompt would follow it on the same line.
+#[cfg(unix)]
+fn clear_line() {
+    use std::io::{IsTerminal, Write, stderr};
+
+    if stderr().is_terminal() {
+        // To the first column, and erase the line (ECMA-48).
+        let _ = stderr().write_all(b"\r\x1b[2K");
     }
 }
 

@@ -138,6 +138,12 @@ impl StreamFaults {
         self.end_due.get_or_insert(due);
     }
 
+    /// When what came last is due; `None` before anything came.
+    #[must_use]
+    pub fn last_due(&self) -> Option<Instant> {
+        self.last_due
+    }
+
     /// What leaves now. To be called until it says `None`.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Outgoing> {
         if self.poll_timeout()? > now {

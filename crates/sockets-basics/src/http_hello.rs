@@ -31,7 +31,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use cli::{Advice, Exit, Period, Stop, count, escape, note, say};
+use cli::{Advice, Exit, Period, Stop, count, escape, note, say, uninterrupted};
 use jiff::Timestamp;
 
 use answer::{Answer, BodyLength, Head, Status};
@@ -241,7 +241,7 @@ fn read_until(
     }
     connection.set_read_timeout(Some(left))?;
     let mut buffer = [0; 4096];
-    let len = connection.read(&mut buffer)?;
+    let len = uninterrupted(|| connection.read(&mut buffer))?;
     received.extend_from_slice(&buffer[..len]);
     Ok(len)
 }

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use cli::failure::describe;
-use cli::{Advice, Exit, count, escape, say};
+use cli::{Advice, Exit, count, escape, say, uninterrupted};
 use socket2::{Domain, Socket, Type};
 
 use crate::socket_table::{self, Entry, State};
@@ -236,7 +236,7 @@ fn read_to_end(stream: &mut TcpStream) -> io::Result<usize> {
     let mut total = 0;
     let mut buffer = [0; 4096];
     loop {
-        match stream.read(&mut buffer)? {
+        match uninterrupted(|| stream.read(&mut buffer))? {
             0 => return Ok(total),
             len => total += len,
         }

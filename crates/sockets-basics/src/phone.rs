@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use cli::failure::describe;
-use cli::{Advice, Exit, Stop, count, escape, note, say};
+use cli::{Advice, Exit, Stop, count, escape, note, say, uninterrupted};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::message::{MESSAGE_LEN_MAX, Message};
@@ -164,7 +164,7 @@ fn listen(call: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
     step("recv", "listen");
     call.set_read_timeout(Some(PATIENCE))?;
     let mut words = vec![0; MESSAGE_LEN_MAX];
-    let len = call.read(&mut words)?;
+    let len = uninterrupted(|| call.read(&mut words))?;
     if len == 0 {
         return Err(anyhow!("the other end hung up before it said anything"))
             .hint("the other program ended, or crashed; look at its terminal")

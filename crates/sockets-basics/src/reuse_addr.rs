@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cli::failure::describe;
-use cli::say;
+use cli::{say, uninterrupted};
 use socket2::{Domain, Socket, Type};
 
 /// Both ends are in this process, so what is to come comes at once.
@@ -112,7 +112,7 @@ fn serve_one_client_and_close_first(server: Socket) -> anyhow::Result<SocketAddr
 /// Waits for the 0 that says: the other end has closed.
 fn read_the_end(stream: &mut TcpStream) -> anyhow::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
-    if stream.read(&mut [0; 1])? != 0 {
+    if uninterrupted(|| stream.read(&mut [0; 1]))? != 0 {
         bail!("bytes came, where nobody sends any");
     }
     Ok(())

@@ -20,7 +20,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use cli::{Advice, Exit, Stop, count, escape, note, say};
+use cli::{Advice, Exit, Stop, count, escape, note, say, uninterrupted};
 
 use crate::message::{MESSAGE_LEN_MAX, Message};
 
@@ -112,7 +112,8 @@ fn client(server: SocketAddr, message: &Message) -> anyhow::Result<()> {
 fn read_once(connection: &mut TcpStream) -> anyhow::Result<Vec<u8>> {
     connection.set_read_timeout(Some(PATIENCE))?;
     let mut message = vec![0; MESSAGE_LEN_MAX];
-    let len = connection.read(&mut message)?;
+    // Ctrl-Z and `fg` break off a wait that has a timeout; then it begins anew.
+    let len = uninterrupted(|| connection.read(&mut message))?;
     if len == 0 {
         // read(2) returns 0 at the end of the stream: the peer has closed its end.
         return Err(anyhow!("the connection was closed before anything was said"))

@@ -14,7 +14,10 @@
 //! socket. That sends nothing; it only fixes the other end, so that the system drops datagrams
 //! from strangers and reports when nobody is there. See strftime(3), udp(7).
 
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{Interrupted, TimedOut, WouldBlock},
+};
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU32;
 use std::str;
@@ -231,9 +234,9 @@ fn receive_until(socket: &UdpSocket, deadline: Instant) -> io::Result<Option<Vec
                 return Ok(Some(datagram));
             }
             // The clock above decides whether the time is really over: the system may round.
-            // Unix says `WouldBlock` when a read runs out of time, Windows says `TimedOut`.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            // Unix says `WouldBlock` when a read runs out of time, Windows says `TimedOut`, and
+            // Linux says `Interrupted` when the program was stopped meanwhile (signal(7)).
+            Err(error) if matches!(error.kind(), WouldBlock | TimedOut | Interrupted) => {}
             Err(error) => return Err(error),
         }
     }

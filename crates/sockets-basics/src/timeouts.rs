@@ -20,7 +20,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use anyhow::{Context, anyhow};
-use cli::{Advice, Exit, Period, Stop, ask, escape, note, say};
+use cli::{Advice, Exit, Period, Stop, ask, escape, note, say, uninterrupted};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// How many callers may wait for `accept`, as in the tutorial's `listen(12)`.
@@ -188,7 +188,9 @@ fn hear(
 ) -> anyhow::Result<Option<Vec<u8>>> {
     connection.set_read_timeout(Some(read.duration()))?;
     let mut words = vec![0; WORDS_LEN_MAX];
-    match connection.read(&mut words) {
+    // Whoever stops this program (Ctrl-Z) and lets it go on has broken off the wait: EINTR, on Linux.
+    // It then begins anew, with the whole deadline.
+    match uninterrupted(|| connection.read(&mut words)) {
         Ok(0) => Ok(None),
         Ok(len) => {
             words.truncate(len);

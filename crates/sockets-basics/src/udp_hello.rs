@@ -15,7 +15,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::Context;
-use cli::{Advice, Stop, count, escape, note, say};
+use cli::{Advice, Stop, count, escape, note, say, uninterrupted};
 
 /// The most that one receive takes, as in the tutorial's `recvfrom(1024)`. What is longer is cut
 /// off and lost.
@@ -96,8 +96,8 @@ fn client(server: SocketAddr, message: &str) -> anyhow::Result<()> {
 
     let mut datagram = [0; DATAGRAM_LEN_MAX];
     socket.set_read_timeout(Some(PATIENCE))?;
-    let (len, sender) = socket
-        .recv_from(&mut datagram)
+    // Ctrl-Z and `fg` break off a wait that has a timeout; then it begins anew.
+    let (len, sender) = uninterrupted(|| socket.recv_from(&mut datagram))
         .with_context(|| format!("no answer from {server} within {} s", PATIENCE.as_secs()))
         .hint("UDP does not say whether anybody listens; is the server running, on this port?")?;
     say!("received {} from {sender}: {}", count(len, "byte"), escape(&datagram[..len]))?;

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use cli::{Advice, Exit, Stop, count, escape, note, say};
+use cli::{Advice, Exit, Stop, count, escape, note, say, uninterrupted};
 
 use crate::message::{MESSAGE_LEN_MAX, Message};
 
@@ -262,7 +262,7 @@ fn connect(path: &Path) -> anyhow::Result<UnixStream> {
 fn read_once(connection: &mut UnixStream) -> anyhow::Result<Vec<u8>> {
     connection.set_read_timeout(Some(PATIENCE))?;
     let mut message = vec![0; MESSAGE_LEN_MAX];
-    let len = connection.read(&mut message)?;
+    let len = uninterrupted(|| connection.read(&mut message))?;
     if len == 0 {
         return Err(anyhow!("the connection was closed before anything was said"))
             .hint("the other program ended, or crashed; look at its terminal")

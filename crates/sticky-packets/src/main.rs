@@ -56,6 +56,7 @@ fn main() -> ExitCode {
         Lesson::Explain(args) => explain::run(args),
         Lesson::Buffers(args) => buffers::run(args),
         Lesson::Sleeping(args) => sleeping::run(args),
+        Lesson::Buffers(args) => buffers::run(args),
         Lesson::Nagle(args) => nagle::run(args),
         Lesson::Hostile(args) => hostile::run(args),
         Lesson::Desync(args) => desync::run(args),

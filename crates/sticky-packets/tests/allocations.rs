@@ -3,6 +3,7 @@
 //! The only test of its file: the counting allocator counts for the whole process. It has `unsafe`,
 //! as every allocator must.
 #![expect(unsafe_code, reason = "an allocator that counts is a global one")]
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;

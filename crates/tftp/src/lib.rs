@@ -15,7 +15,7 @@
 //! *Read*, from the tutorial's program to the real one:
 //!
 //! - On the wire: [`wire`] (packets) → [`rollover`] (block numbers) → [`netascii`].
-//! - One mistake mended at a time: [`trusting`] → [`steps`].
+//! - One mistake mended at a time: [`trusting`] → [`steps`], which [`step`] puts on a wire.
 //! - The machines, without socket or clock: [`transfer`] (what they share: time) → [`sender`] →
 //!   [`receiver`] → [`options`] → [`opening`] (a client's first exchange).
 //! - The drivers around them: [`root`] (the only door to the disk) → [`size`] → [`io`] (datagrams in batches) →
@@ -37,6 +37,7 @@ pub mod netascii;
 // One mistake mended at a time.
 pub mod trusting;
 pub mod steps;
+pub mod step;
 
 // The machines.
 pub mod transfer;

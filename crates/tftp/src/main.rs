@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tftp::{client, decode, server, trusting};
+use tftp::{client, decode, server, step, trusting};
 
 /// Chapter 3: a file over a network that loses things.
 #[derive(Parser)]
@@ -30,6 +30,7 @@ enum Role {
 #[derive(Subcommand)]
 enum Lesson {
     Trusting(trusting::Args),
+    Step(step::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Role::Get(args) => client::get(args),
         Role::Put(args) => client::put(args),
         Role::Lesson(Lesson::Trusting(args)) => trusting::run(args),
+        Role::Lesson(Lesson::Step(args)) => step::run(args),
         Role::Decode(args) => decode::run(args),
     })
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cli::failure::describe;
-use cli::{count, escape, say};
+use cli::{count, escape, say, uninterrupted};
 use socket2::{MaybeUninitSlice, SockRef};
 
 /// The length field of IPv4 counts to 65,535, its own header of 20 bytes and UDP's of 8 included.
@@ -157,7 +157,8 @@ impl Pair {
     fn receive<'a>(&self, buffer: &'a mut [u8]) -> anyhow::Result<&'a [u8]> {
         let sender = self.from.local_addr()?;
         loop {
-            let (len, from) = self.to.recv_from(buffer).context("cannot receive")?;
+            let (len, from) =
+                uninterrupted(|| self.to.recv_from(buffer)).context("cannot receive")?;
             if from == sender {
                 return Ok(&buffer[..len]);
             }
@@ -167,8 +168,8 @@ impl Pair {
     /// recvmsg(2): how many bytes came, and whether more had been sent.
     fn receive_with_flags(&self, buffer: &mut [MaybeUninit<u8>]) -> anyhow::Result<(usize, bool)> {
         let mut buffers = [MaybeUninitSlice::new(buffer)];
-        let (len, flags) =
-            SockRef::from(&self.to).recv_vectored(&mut buffers).context("cannot receive")?;
+        let (len, flags) = uninterrupted(|| SockRef::from(&self.to).recv_vectored(&mut buffers))
+            .context("cannot receive")?;
         Ok((len, flags.is_truncated()))
     }
 

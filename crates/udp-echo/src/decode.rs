@@ -1,7 +1,8 @@
 //! Tool `decode`: names the datagrams of this chapter, for the ladder of `--trace`.
 //!
 //! ```text
-//! 70696e670001000200000003  ─▶  ping 3, try 2
+//! 70696e670001000100000003  ─▶  ping 3
+//! 70696e670001000200000003  ─▶  3 try 2
 //! e68891                    ─▶  "我"
 //! ff00                      ─▶  ff 00 · 2 bytes
 //! ```
@@ -45,7 +46,11 @@ fn from_hex(line: &str) -> anyhow::Result<Vec<u8>> {
 
 fn name(datagram: &[u8]) -> String {
     if let Ok(ping) = Ping::decode(datagram) {
-        return ping.to_string();
+        return match ping.attempt {
+            1 => ping.to_string(),
+            // Between five actors on 80 columns an arrow has room for seven characters.
+            attempt => format!("{} try {attempt}", ping.sequence),
+        };
     }
     match str::from_utf8(datagram) {
         Ok("") => "0 bytes".to_owned(),
@@ -65,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_ping_is_named_and_the_rest_is_text_or_hex() {
-        check("70696e670001000200000003", Some("ping 3, try 2"));
+        check("70696e670001000200000003", Some("3 try 2"));
         check("70696e67000100010000000300", Some("ping 3"));
         // Its padding is wrong.
         check(

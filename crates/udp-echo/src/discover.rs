@@ -14,7 +14,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{Interrupted, TimedOut, WouldBlock},
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::str;
@@ -257,9 +260,9 @@ fn receive_until(
         match socket.recv_from(&mut datagram) {
             Ok((len, sender)) => return Ok(Some((datagram[..len].to_vec(), sender))),
             // The clock above decides whether the time is really over: the system may round.
-            // Unix says `WouldBlock` when a read runs out of time, Windows says `TimedOut`.
-            Err(error)
-                if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            // Unix says `WouldBlock` when a read runs out of time, Windows says `TimedOut`, and
+            // Linux says `Interrupted` when the program was stopped meanwhile (signal(7)).
+            Err(error) if matches!(error.kind(), WouldBlock | TimedOut | Interrupted) => {}
             Err(error) => return Err(error).context("cannot receive"),
         }
     }

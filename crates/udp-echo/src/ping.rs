@@ -253,3 +253,34 @@ pub(crate) fn any_address_like(peer: SocketAddr) -> SocketAddr {
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_waits_behind_a_report_is_heard() {
+        let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (socket, server) = (socket(), socket());
+        let address = server.local_addr().unwrap();
+        socket.connect(address).unwrap();
+        let plan = Plan {
+            count: NonZeroU32::new(1),
+            interval: Duration::from_secs(1),
+            size: 64,
+            timeout: Duration::from_secs(60),
+            tries: 1,
+            identifier: 7,
+        };
+        // The answer is there before the question has left, and the question finds a closed port: a
+        // socket that is connected to itself hears nobody else.
+        let ping = wire::Ping { identifier: 7, attempt: 1, sequence: 1 };
+        server.send_to(&ping.encode(plan.size), socket.local_addr().unwrap()).unwrap();
+        server.connect(address).unwrap();
+
+        let mut driver = Driver { socket, size: plan.size, json: true, refused: 0 };
+        let mut pinger = Pinger::new(Instant::now(), plan, Tally::new().unwrap());
+        driver.run(&mut pinger, &Interrupt::default()).unwrap();
+        assert_eq!(pinger.tally().answered, 1);
+    }
+}

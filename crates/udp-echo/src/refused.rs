@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use cli::failure::describe;
-use cli::{count, escape, say};
+use cli::{count, escape, say, uninterrupted};
 
 /// All ends are in this process, so what is to come comes at once.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -110,7 +110,7 @@ fn socket() -> anyhow::Result<UdpSocket> {
 
 fn receive(socket: &UdpSocket) -> io::Result<Vec<u8>> {
     let mut datagram = [0; 64];
-    let len = socket.recv(&mut datagram)?;
+    let len = uninterrupted(|| socket.recv(&mut datagram))?;
     Ok(datagram[..len].to_vec())
 }
 
@@ -170,6 +170,43 @@ mod tests {
         check(receive(&socket), Ok("early"));
         check(receive(&socket), Ok("friend"));
         check(receive(&stranger), Err(REFUSED));
+    }
+
+    // ANCHOR: report
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_report_comes_before_what_waits_and_a_send_that_brings_one_has_not_sent() {
+        let (socket, server) = (socket().unwrap(), socket().unwrap());
+        let address = server.local_addr().unwrap();
+        socket.connect(address).unwrap();
+        server.send_to(b"an answer", socket.local_addr().unwrap()).unwrap();
+        // From here on the port is closed to everybody, as in `ClosedPort`.
+        server.connect(address).unwrap();
+
+        socket.send(b"lost").unwrap();
+        wait_for_report(&socket);
+        check(receive(&socket), Err(REFUSED));
+        // The answer was there all the time.
+        check(receive(&socket), Ok("an answer"));
+
+        socket.send(b"lost").unwrap();
+        wait_for_report(&socket);
+        // And open again, to this client only.
+        server.connect(socket.local_addr().unwrap()).unwrap();
+        assert_eq!(socket.send(b"not sent").unwrap_err().kind(), REFUSED);
+        assert_eq!(socket.send(b"sent").unwrap(), 4);
+        check(receive(&server), Ok("sent"));
+    }
+    // ANCHOR_END: report
+
+    /// poll(2) tells of an error without using it up, even when nothing else is asked.
+    #[cfg(target_os = "linux")]
+    fn wait_for_report(socket: &UdpSocket) {
+        use rustix::event::{PollFd, PollFlags, poll};
+
+        let mut ends = [PollFd::new(socket, PollFlags::empty())];
+        poll(&mut ends, Some(&PATIENCE.try_into().unwrap())).unwrap();
+        assert_eq!(ends[0].revents(), PollFlags::ERR);
     }
 
     // Windows, too, tells a connected socket of a closed port, by another name.

@@ -164,10 +164,14 @@ impl Relay {
     fn send(&self, transmit: &Transmit<Vec<u8>>) {
         let Transmit { flow, direction, payload, .. } = transmit;
         let Some(client) = self.clients.iter().find(|client| client.flow == *flow) else { return };
-        let sent = match direction {
+        let send = || match direction {
             ToServer => client.upstream.send(payload),
             ToClient => self.socket.send_to(payload, client.address),
         };
+        // A refusal reported here is that of an earlier datagram, and this one was not sent
+        // (udp(7)). What is lost must be lost by its fate alone, so it is sent once more; the report
+        // is used up.
+        let sent = send().or_else(|error| if is_refusal(&error) { send() } else { Err(error) });
         if let Err(error) = sent {
             note!("client {flow}: cannot pass on {}: {error}", count(payload.len(), "byte"));
         }
@@ -196,4 +200,37 @@ fn hear(flow: Option<u64>, socket: Arc<UdpSocket>, arrivals: SyncSender<Arrival>
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_report_about_one_datagram_does_not_cost_the_next() {
+        let socket = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (server, upstream) = (socket(), Arc::new(socket()));
+        server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let (to, address) = (server.local_addr().unwrap(), upstream.local_addr().unwrap());
+        upstream.connect(to).unwrap();
+        // A socket that is connected to itself refuses all others: nobody is there.
+        server.connect(to).unwrap();
+        upstream.send(b"early").unwrap();
+        // And now somebody is.
+        server.connect(address).unwrap();
+
+        let client = Client { flow: 1, address, upstream };
+        let link = Link::new(Settings::default(), 1);
+        let (arrivals, _arrived) = sync_channel(1);
+        let clients = VecDeque::from([client]);
+        let mut relay = Relay { to, socket: Arc::new(socket()), link, arrivals, flows: 1, clients };
+        relay.link.handle_datagram(Instant::now(), 1, ToServer, b"next".to_vec());
+        let transmit = relay.link.poll_transmit(Instant::now()).unwrap();
+        relay.send(&transmit);
+        let mut datagram = [0; 16];
+        let len = server.recv(&mut datagram).unwrap();
+        assert_eq!(&datagram[..len], b"next");
+    }
 }

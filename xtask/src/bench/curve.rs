@@ -1,120 +1,99 @@
-//! Draws the curves of `cargo xtask bench tftp --only curve --json` as an SVG: MB/s by window.
+//! Draws the output of `cargo xtask bench <chapter> --json`: its curves if it has any, or a bar for
+//! each entry.
 //!
 //! ```text
-//!  --json ──▶ curves: (title, [(window, MB/s)]) ──▶ SVG, both axes doubling
+//!  contest "curve: poll", entries "listeners 1", "listeners 4" … ──▶ a line called poll
+//!  any other contest                                             ──▶ a bar for each entry
 //! ```
 //!
-//! On such axes "twice the window, twice the rate" is a straight line, and the limit a level one.
-
-use std::fmt::Write as _;
+//! The first column of a contest is what is drawn; the bench says which one that is. Of contests
+//! without a curve the first is drawn; measure with `--only` to choose another.
 
 use anyhow::ensure;
 
-/// One curve.
-struct Curve<'a> {
+use crate::plot::{self, Plot, Series};
+
+/// How the title of a contest begins that is a line.
+const CURVE: &str = "curve: ";
+
+/// The command that draws it.
+const MAKER: &str = "cargo xtask bench --draw";
+
+/// A contest, as its bench has written it.
+struct Contest<'a> {
     title: &'a str,
-    /// Window, and MB/s.
-    points: Vec<(f64, f64)>,
+    entries: Vec<Entry<'a>>,
 }
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 360.0;
-const LEFT: f64 = 70.0;
-const BOTTOM: f64 = 310.0;
-const RIGHT: f64 = 610.0;
-const TOP: f64 = 30.0;
-
-/// Of the page's green and blue both are readable on white and on black.
-const COLORS: [&str; 3] = ["#2a8c55", "#3b7dd8", "#c0662b"];
+/// The name, what the first column is called, and its median.
+type Entry<'a> = (&'a str, &'a str, f64);
 
 /// The SVG.
 ///
 /// # Errors
-/// When there is no curve in `json`.
+/// When there are no figures in `json`.
 pub fn svg(json: &str) -> anyhow::Result<String> {
-    let curves = curves(json);
-    let points = || curves.iter().flat_map(|curve| &curve.points);
-    ensure!(points().count() > 1, "there is no curve in it; make it with --only curve --json");
-    let most_x = points().map(|point| point.0).fold(1.0, f64::max).log2().ceil();
-    let least_y = points().map(|point| point.1).fold(f64::MAX, f64::min).log2().floor();
-    let most_y = points().map(|point| point.1).fold(0.0, f64::max).log2().ceil();
-    let x = |window: f64| LEFT + (RIGHT - LEFT) * window.log2() / most_x.max(1.0);
-    let y =
-        |rate: f64| BOTTOM - (BOTTOM - TOP) * (rate.log2() - least_y) / (most_y - least_y).max(1.0);
-    let mut svg = format!(
-        "<!-- Drawn by `cargo xtask bench tftp --draw`; do not edit. -->\n<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n"
-    );
-    let mut exponent = 0.0_f64;
-    while exponent <= most_x {
-        let (window, at) = (exponent.exp2(), x(exponent.exp2()));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{at:.1} {TOP}V{BOTTOM}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"326\" text-anchor=\"middle\">{window}</text>"
+    let contests = contests(json);
+    let mut series: Vec<Series<'_>> = contests.iter().filter_map(curve).collect();
+    let of_curve = contests.iter().find(|contest| contest.title.starts_with(CURVE));
+    if let Some((name, upward, _)) = of_curve.and_then(|contest| contest.entries.first()) {
+        let points = series.iter().map(|series| series.points.len()).sum::<usize>();
+        ensure!(
+            points > 1,
+            "its curves have no points; is each entry called `window 8` or the like?"
         );
-        exponent += 1.0;
-    }
-    exponent = least_y;
-    while exponent <= most_y {
-        let (rate, at) = (exponent.exp2(), y(exponent.exp2()));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{LEFT} {at:.1}H{RIGHT}\" stroke=\"#ddd\"/><text x=\"62\" y=\"{:.1}\" text-anchor=\"end\">{rate}</text>",
-            at + 4.0
-        );
-        exponent += 1.0;
-    }
-    svg.push_str("<text x=\"340\" y=\"346\" text-anchor=\"middle\">windowsize</text><text x=\"20\" y=\"20\">MB/s</text>\n");
-    for (number, curve) in curves.iter().enumerate() {
-        svg.push_str(&line(curve, number, x, y));
-    }
-    svg.push_str("</svg>\n");
-    Ok(svg)
-}
-
-fn line(
-    curve: &Curve<'_>,
-    number: usize,
-    x: impl Fn(f64) -> f64,
-    y: impl Fn(f64) -> f64,
-) -> String {
-    let color = COLORS[number % COLORS.len()];
-    let mut path = String::new();
-    let mut dots = String::new();
-    for (window, rate) in &curve.points {
-        let (x, y) = (x(*window), y(*rate));
-        let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
-        let _ = write!(dots, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{color}\"/>");
-    }
-    let (_, title) = curve.title.split_once(": ").unwrap_or(("", curve.title));
-    // Where the line begins there is most room above it.
-    let (from_x, from_y) = curve.points.first().map_or((LEFT, TOP), |(w, r)| (x(*w), y(*r)));
-    format!(
-        "<path d=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2\"/>{dots}<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{color}\">{title}</text>\n",
-        from_x + 8.0,
-        from_y + 22.0
-    )
-}
-
-/// The contests called `curve: …`, whose entries are called `window N`. The bench writes this JSON
-/// itself, in this order: reading it is no reason for a library.
-fn curves(json: &str) -> Vec<Curve<'_>> {
-    let mut curves = Vec::new();
-    for contest in json.split("{\"title\":\"").skip(1) {
-        let title = contest.split('"').next().unwrap_or_default();
-        let points: Vec<(f64, f64)> =
-            contest.split("{\"name\":\"window ").skip(1).filter_map(point).collect();
-        if title.starts_with("curve: ") && !points.is_empty() {
-            curves.push(Curve { title, points });
+        let along = name.rsplit_once(' ').map_or("", |(along, _)| along);
+        let about = common(&series);
+        for series in &mut series {
+            series.name = series.name.get(about.len()..).unwrap_or(series.name);
         }
+        let about = about.trim_end_matches(", ");
+        return Ok(plot::lines(&Plot { about, along, upward, series }, MAKER));
     }
-    curves
+    let first = contests.iter().find_map(|contest| Some((contest, contest.entries.first()?)));
+    let Some((contest, (_, unit, _))) = first else {
+        anyhow::bail!("there are no figures in it; make it with --json");
+    };
+    let figures: Vec<(&str, f64)> =
+        contest.entries.iter().map(|(name, _, figure)| (*name, *figure)).collect();
+    Ok(plot::bars(contest.title, unit, &figures, MAKER))
 }
 
-fn point(entry: &str) -> Option<(f64, f64)> {
-    let window = entry.split('"').next()?.parse().ok()?;
-    let (_, rest) = entry.split_once("\"MB/s\":{\"median\":")?;
-    let rate = rest.split(',').next()?.parse().ok()?;
-    Some((window, rate))
+/// An entry called `window 8` is a point at 8.
+fn curve<'a>(contest: &Contest<'a>) -> Option<Series<'a>> {
+    let name = contest.title.strip_prefix(CURVE)?;
+    let point = |entry: &Entry<'a>| Some((entry.0.rsplit_once(' ')?.1.parse().ok()?, entry.2));
+    Some(Series { name, points: contest.entries.iter().filter_map(point).collect() })
+}
+
+/// What all names begin with, up to a comma: it is said once.
+fn common<'a>(series: &[Series<'a>]) -> &'a str {
+    let Some((first, others)) = series.split_first().filter(|(_, others)| !others.is_empty())
+    else {
+        return "";
+    };
+    let commas = first.name.match_indices(", ").map(|(at, comma)| &first.name[..at + comma.len()]);
+    let is_common = |start: &&str| others.iter().all(|other| other.name.starts_with(*start));
+    commas.filter(is_common).last().unwrap_or("")
+}
+
+/// The bench writes this JSON itself, in this order: reading it is no reason for a library.
+fn contests(json: &str) -> Vec<Contest<'_>> {
+    let contests = json.split("{\"title\":\"").skip(1);
+    contests
+        .map(|contest| Contest {
+            title: contest.split('"').next().unwrap_or_default(),
+            entries: contest.split("{\"name\":\"").skip(1).filter_map(entry).collect(),
+        })
+        .collect()
+}
+
+/// `window 8","MB/s":{"median":2,`
+fn entry(text: &str) -> Option<Entry<'_>> {
+    let mut quoted = text.split('"');
+    let (name, column) = (quoted.next()?, quoted.nth(1)?);
+    let (_, rest) = text.split_once(":{\"median\":")?;
+    Some((name, column, rest.split(',').next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -126,9 +105,32 @@ mod tests {
     fn a_curve_is_drawn_from_what_the_bench_says() {
         let json = r#"{"contests":[{"title":"curve: here","entries":[{"name":"window 1","MB/s":{"median":2,"rounds":[2]}},{"name":"window 4","MB/s":{"median":8,"rounds":[8]}}]}]}"#;
         let svg = svg(json).unwrap();
-        assert!(svg.contains("M70.0 310.0L610.0 30.0"), "{svg}");
-        assert!(svg.contains(">here<"), "{svg}");
+        assert!(svg.contains(">here<") && svg.contains(">MB/s by window<"), "{svg}");
+        assert!(svg.contains("here: 2 at 1, 8 at 4."), "{svg}");
         assert!(super::svg("{}").is_err());
+    }
+
+    #[test]
+    fn any_chapters_curves_are_drawn_by_their_first_column() {
+        let json = r#"{"contests":[
+            {"title":"fan-out","entries":[{"name":"ours","p99 ms":{"median":7,"rounds":[7]}}]},
+            {"title":"curve: poll","entries":[{"name":"listeners 1","p99 ms":{"median":1,"rounds":[1]},"lines/s":{"median":9,"rounds":[9]}},{"name":"listeners 2","p99 ms":{"median":3,"rounds":[3]}}]},
+            {"title":"curve: threads","entries":[{"name":"listeners 1","p99 ms":{"median":2,"rounds":[2]}}]}],
+            "skipped":[{"name":"x","why":"y"}]}"#;
+        let svg = svg(json).unwrap();
+        assert!(svg.contains("poll: 1 at 1, 3 at 2. threads: 2 at 1."), "{svg}");
+        assert!(svg.contains(">p99 ms by listeners<"), "{svg}");
+        let same = super::svg(&json.replace("curve: ", "curve: ours, 8 bytes, ")).unwrap();
+        assert!(same.contains(">p99 ms by listeners, ours, 8 bytes<"), "{same}");
+        assert!(same.contains(">poll<") && same.contains(">threads<"), "{same}");
+    }
+
+    #[test]
+    fn entries_that_are_no_curve_are_bars() {
+        let json = r#"{"contests":[{"title":"echo","entries":[{"name":"one call each","per second":{"median":200,"rounds":[200]}},{"name":"many at once","per second":{"median":900,"rounds":[900]}}]}]}"#;
+        let svg = svg(json).unwrap();
+        assert!(svg.contains("one call each: 200; many at once: 900."), "{svg}");
+        assert!(svg.contains(">echo: per second<"), "{svg}");
     }
 
     #[test]

@@ -150,7 +150,7 @@ fn arrow(row: &Row, room: usize, glyphs: &Glyphs) -> String {
 }
 
 /// As much of `text` as has room, with a mark where it was cut.
-fn cut(text: &str, room: usize) -> String {
+pub(crate) fn cut(text: &str, room: usize) -> String {
     if width(text) <= room {
         return text.to_owned();
     }
@@ -164,7 +164,7 @@ fn cut(text: &str, room: usize) -> String {
     kept + ".."
 }
 
-fn time(at: Duration) -> String {
+pub(crate) fn time(at: Duration) -> String {
     match at.as_micros() {
         ..1_000_000 => format!("{:.1} ms", at.as_secs_f64() * 1000.0),
         _ => format!("{:.3} s", at.as_secs_f64()),

@@ -8,10 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Started(Arc<Mutex<Vec<(String, u32)>>>);
 
 impl Started {
-    /// Another one has been started.
-    pub fn add(&self, actor: &str, pid: u32) {
+    /// Starts another one, by `start`; `pid` tells the number of what it has started. Whoever asks
+    /// for an owner meanwhile waits: a program may speak before we know its number.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start<T, E>(
+        &self,
+        actor: &str,
+        start: impl FnOnce() -> Result<T, E>,
+        pid: impl FnOnce(&T) -> u32,
+    ) -> Result<T, E> {
         let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        started.push((actor.to_owned(), pid));
+        let program = start()?;
+        started.push((actor.to_owned(), pid(&program)));
+        Ok(program)
     }
 
     /// The actor that has `client`. Where the system does not tell, the one that was started last
@@ -19,8 +30,9 @@ impl Started {
     #[must_use]
     pub fn owner(&self, client: SocketAddr, server: &str) -> String {
         let started = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let has_it = |pid: u32| system::has_socket(pid, client.port());
-        let owner = started.iter().rev().find(|(_, pid)| has_it(*pid));
+        let pids: Vec<u32> = started.iter().rev().map(|(_, pid)| *pid).collect();
+        let owner = system::owner(&pids, client.port());
+        let owner = started.iter().rev().find(|(_, pid)| Some(*pid) == owner);
         let last = || started.iter().rev().find(|(actor, _)| actor != server);
         owner.or_else(last).map_or_else(|| client.to_string(), |(actor, _)| actor.clone())
     }
@@ -32,8 +44,16 @@ mod system {
 
     use std::fs;
 
-    pub(super) fn has_socket(pid: u32, port: u16) -> bool {
-        let wanted = inodes(port);
+    /// The first of `pids` that has a socket bound to `port`. One table after the other: those of
+    /// TCP are long on a busy machine, and take the system longer than a datagram may be held up.
+    pub(super) fn owner(pids: &[u32], port: u16) -> Option<u32> {
+        ["udp", "udp6", "tcp", "tcp6"].iter().find_map(|table| {
+            let inodes = inodes(table, port);
+            pids.iter().copied().find(|pid| !inodes.is_empty() && has_one(*pid, &inodes))
+        })
+    }
+
+    fn has_one(pid: u32, wanted: &[String]) -> bool {
         let files = fs::read_dir(format!("/proc/{pid}/fd"));
         files.into_iter().flatten().flatten().any(|file| {
             let link = fs::read_link(file.path()).unwrap_or_default();
@@ -43,14 +63,12 @@ mod system {
         })
     }
 
-    /// The numbers of the sockets that are bound to `port`, in any protocol.
-    fn inodes(port: u16) -> Vec<String> {
+    /// The numbers of the sockets in `table` that are bound to `port`.
+    fn inodes(table: &str, port: u16) -> Vec<String> {
         let local = format!(":{port:04X}");
-        let tables = ["udp", "udp6", "tcp", "tcp6"].map(|table| format!("/proc/net/{table}"));
-        tables
-            .iter()
-            .filter_map(|table| fs::read_to_string(table).ok())
-            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+        let table = fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        table
+            .lines()
             .filter_map(|line| {
                 let fields: Vec<&str> = line.split_whitespace().collect();
                 let bound = fields.get(1)?.ends_with(&local);
@@ -65,8 +83,8 @@ mod system {
 mod system {
     //! Other systems tell by programs of their own only.
 
-    pub(super) fn has_socket(_pid: u32, _port: u16) -> bool {
-        false
+    pub(super) fn owner(_pids: &[u32], _port: u16) -> Option<u32> {
+        None
     }
 }
 
@@ -80,10 +98,11 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let ours = socket.local_addr().unwrap();
         assert_eq!(started.owner(ours, "server"), ours.to_string());
-        started.add("ann", std::process::id());
+        let start = |actor, pid| started.start(actor, || Ok::<_, ()>(pid), |pid| *pid).unwrap();
+        start("ann", std::process::id());
         // No process has this number.
-        started.add("bob", u32::MAX);
-        started.add("server", u32::MAX);
+        start("bob", u32::MAX);
+        start("server", u32::MAX);
         let expected = if cfg!(target_os = "linux") { "ann" } else { "bob" };
         assert_eq!(started.owner(ours, "server"), expected);
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));

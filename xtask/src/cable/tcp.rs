@@ -19,9 +19,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use faults::{Direction, Outgoing, Settings, StreamFaults};
+use faults::{Deed, Direction, Outgoing, Settings, StreamFaults};
 
-use super::trace::{Names, Trace, What};
+use super::trace::{Done, Names, Trace, What};
 
 /// More connections at once are refused: each costs four threads.
 const CONNECTIONS_MAX: usize = 256;
@@ -199,17 +199,20 @@ impl Connection {
             }
             match read {
                 Ok(0) => {
-                    self.trace.note(self.flow, direction, What::Closed, Vec::new());
-                    lane.lock().handle_end(Instant::now());
+                    let mut faults = lane.lock();
+                    let now = Instant::now();
+                    faults.handle_end(now);
+                    self.note(now, direction, What::Closed, &faults);
                     lane.changed.notify_all();
                     return;
                 }
                 Ok(len) => {
+                    let mut faults = lane.lock();
+                    let now = Instant::now();
+                    faults.handle_bytes(now, &piece[..len]);
                     if self.trace.keeps_bytes() {
-                        let what = What::Piece(piece[..len].to_vec());
-                        self.trace.note(self.flow, direction, what, Vec::new());
+                        self.note(now, direction, What::Piece(piece[..len].to_vec()), &faults);
                     }
-                    lane.lock().handle_bytes(Instant::now(), &piece[..len]);
                     lane.changed.notify_all();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -220,6 +223,15 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Notes what has just been handed to `faults`, which is still locked: so the answer to it cannot
+    /// be noted before it.
+    fn note(&self, now: Instant, direction: Direction, what: What, faults: &StreamFaults) {
+        let late =
+            faults.last_due().map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
+        let done = if late.is_zero() { Vec::new() } else { vec![Done::Deed(Deed::Late(late))] };
+        self.trace.note_at(now, self.flow, direction, what, done);
     }
 
     /// How much may be read; `None` once the connection is broken.
@@ -254,12 +266,12 @@ impl Connection {
                     return;
                 }
                 Outgoing::Stalled => {
-                    let done = vec!["stalled".to_owned()];
+                    let done = vec![Done::Stalled];
                     self.trace.note(self.flow, direction, What::Piece(Vec::new()), done);
                     return;
                 }
                 Outgoing::Reset => {
-                    let done = vec!["reset".to_owned()];
+                    let done = vec![Done::Reset];
                     self.trace.note(self.flow, direction, What::Reset, done);
                     self.break_off();
                     return;

@@ -4,11 +4,12 @@
 //! a transcript (`cable > lost …`), or written as a capture.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use faults::Direction;
+use faults::{Deed, Direction};
 
 /// More bytes than this are not kept; the oldest go first.
 pub const BYTES_MAX: usize = 16 << 20;
@@ -27,8 +28,8 @@ pub struct Event {
     pub direction: Direction,
     /// What it was.
     pub what: What,
-    /// What the cable did to it, in words: `lost`, `late 20 ms`, `twice`, `overtook 1`.
-    pub done: Vec<String>,
+    /// What the cable did to it.
+    pub done: Vec<Done>,
 }
 
 /// See [`Event`].
@@ -45,6 +46,33 @@ pub enum What {
     Closed,
     /// One end has broken the connection off.
     Reset,
+}
+
+/// What the cable did: `lost`, `late 20 ms`, `twice`, `overtook 1`, `stalled`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// To a datagram.
+    Deed(Deed),
+    /// From here on nothing of the stream passes.
+    Stalled,
+    /// It broke the connection off.
+    Reset,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deed(deed) => deed.fmt(f),
+            Self::Stalled => f.write_str("stalled"),
+            Self::Reset => f.write_str("reset"),
+        }
+    }
+}
+
+/// All that was done to one thing, in words.
+#[must_use]
+pub fn words(done: &[Done]) -> String {
+    done.iter().map(Done::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl What {
@@ -99,6 +127,7 @@ pub type Listener = Box<dyn Fn(&Event, &Flow) + Send + Sync>;
 /// A record that several relays write into.
 pub struct Trace {
     begin: Instant,
+    began: SystemTime,
     record: Mutex<Record>,
     keeps_bytes: bool,
     listener: Option<Listener>,
@@ -109,13 +138,20 @@ impl Trace {
     #[must_use]
     pub fn new(keeps_bytes: bool, listener: Option<Listener>) -> Self {
         let keeps_bytes = keeps_bytes || listener.is_some();
-        Self { begin: Instant::now(), record: Mutex::default(), keeps_bytes, listener }
+        let (begin, began) = (Instant::now(), SystemTime::now());
+        Self { begin, began, record: Mutex::default(), keeps_bytes, listener }
     }
 
     /// Whether it wants to know what passes.
     #[must_use]
     pub fn keeps_bytes(&self) -> bool {
         self.keeps_bytes
+    }
+
+    /// What time it was at zero on the record's clock.
+    #[must_use]
+    pub fn began(&self) -> SystemTime {
+        self.began
     }
 
     /// A datagram was dropped because there were too many clients.
@@ -130,8 +166,10 @@ impl Trace {
         if let Some(known) = self.lock().flows.iter().rposition(same) {
             return known;
         }
-        // Not under the lock: finding out who has an address takes a while.
-        let client_name = (names.client)(client);
+        let known = self.lock().flows.iter().rev().find(|flow| flow.client == client).cloned();
+        // Not under the lock: finding out who has an address takes a while, and on a machine with
+        // ten thousand sockets so long that it would be seen on the ladder.
+        let client_name = known.map_or_else(|| (names.client)(client), |flow| flow.client_name);
         let server_name = names.server.clone();
         let mut record = self.lock();
         record.flows.push(Flow { client, server, client_name, server_name });
@@ -139,11 +177,24 @@ impl Trace {
     }
 
     /// Notes that something passed just now.
-    pub fn note(&self, flow: usize, direction: Direction, what: What, done: Vec<String>) {
+    pub fn note(&self, flow: usize, direction: Direction, what: What, done: Vec<Done>) {
+        self.note_at(Instant::now(), flow, direction, what, done);
+    }
+
+    /// Notes that something passed, at the time from which its delays were counted.
+    pub fn note_at(
+        &self,
+        now: Instant,
+        flow: usize,
+        direction: Direction,
+        what: What,
+        done: Vec<Done>,
+    ) {
         if !self.keeps_bytes {
             return;
         }
-        let event = Event { at: self.begin.elapsed(), flow, direction, what, done };
+        let at = now.saturating_duration_since(self.begin);
+        let event = Event { at, flow, direction, what, done };
         let mut record = self.lock();
         if let (Some(listener), Some(flow)) = (&self.listener, record.flows.get(flow)) {
             listener(&event, flow);
@@ -157,6 +208,12 @@ impl Trace {
         self.lock().clone()
     }
 
+    /// Whether a connection was made of which an end is not seen yet.
+    #[must_use]
+    pub fn has_open_streams(&self) -> bool {
+        self.lock().has_open_streams()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Record> {
         // A record is whole after every statement that holds the lock.
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
@@ -164,6 +221,20 @@ impl Trace {
 }
 
 impl Record {
+    fn has_open_streams(&self) -> bool {
+        let mut open = vec![0_i32; self.flows.len()];
+        for event in &self.events {
+            let Some(open) = open.get_mut(event.flow) else { continue };
+            match event.what {
+                What::Opened => *open = 2,
+                What::Closed => *open -= 1,
+                What::Reset => *open = 0,
+                What::Datagram(_) | What::Piece(_) => {}
+            }
+        }
+        open.iter().any(|open| *open > 0)
+    }
+
     fn push(&mut self, event: Event) {
         self.bytes += event.what.bytes().map_or(0, <[u8]>::len);
         self.events.push_back(event);

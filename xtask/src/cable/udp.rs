@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use faults::{Direction, Link, Settings};
 
-use super::trace::{Names, Trace, What};
+use super::trace::{Done, Names, Trace, What};
 
 /// More clients, and more ports of the server, are not told apart: each costs a socket and a
 /// thread. What comes from others is dropped, and said so.
@@ -155,14 +155,15 @@ impl Shared {
         direction: Direction,
         parcel: Parcel,
     ) {
-        let now = Instant::now();
         let flow = self.trace.flow(client, server, &self.names);
+        // Finding out whose it is took a while; to the record it was sent just now.
+        let now = Instant::now();
         let what = self.trace.keeps_bytes().then(|| What::Datagram(parcel.bytes.clone()));
         let number = state.number_of(flow);
         let report = state.link.handle_datagram(now, number, direction, parcel);
-        let done = report.deeds().map(|deed| deed.to_string()).collect();
+        let done = report.deeds().map(Done::Deed).collect();
         if let Some(what) = what {
-            self.trace.note(flow, direction, what, done);
+            self.trace.note_at(now, flow, direction, what, done);
         }
         state.send_what_is_due(now);
         if state.link.poll_timeout().is_some() {

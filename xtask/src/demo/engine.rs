@@ -35,6 +35,7 @@ use crate::cable::label::Labels;
 use crate::cable::ladder::Look;
 use crate::cable::owner::Started;
 use crate::cable::trace::{Names as Ends, Trace};
+use crate::cable::traffic::Traffic;
 use crate::cable::{self, Cable};
 
 /// How a transcript is to be replayed.
@@ -63,6 +64,8 @@ pub struct Options {
 pub struct CableOptions {
     /// Draw what passed, like this.
     pub trace: Option<Look>,
+    /// Keep what passed, for files that are made of it.
+    pub keep: bool,
     /// What it does; it takes the place of what the transcript asks for.
     pub faults: Option<Settings>,
     /// Its seed; likewise.
@@ -74,7 +77,7 @@ pub struct CableOptions {
 impl CableOptions {
     /// Whether there is to be a cable from the start.
     fn is_wanted(&self) -> bool {
-        self.trace.is_some() || self.faults.is_some()
+        self.trace.is_some() || self.keep || self.faults.is_some()
     }
 }
 
@@ -152,6 +155,8 @@ struct Wire {
     settings: Option<(Settings, u64)>,
     trace: Arc<Trace>,
     cables: Vec<Cable>,
+    /// All that was ever laid, with its seed.
+    laid: Vec<(Settings, u64)>,
     started: Started,
     /// The servers that are ready, the names of their addresses, and the addresses themselves.
     servers: Vec<(Actor, String, SocketAddr)>,
@@ -223,12 +228,13 @@ impl<'a> Replay<'a> {
                 let _ = events.send(Event { program: CABLE, what });
             }
         });
-        let CableOptions { trace, faults, seed, decoder } = &options.cable;
+        let CableOptions { trace, keep, faults, seed, decoder } = &options.cable;
         let settings = options.cable.is_wanted().then(|| faults.unwrap_or_default());
         let wire = Wire {
             settings: settings.map(|settings| (settings, seed.unwrap_or(cable::SEED))),
-            trace: Arc::new(Trace::new(trace.is_some(), Some(listener))),
+            trace: Arc::new(Trace::new(trace.is_some() || *keep, Some(listener))),
             cables: Vec::new(),
+            laid: Vec::new(),
             started: Started::default(),
             servers: Vec::new(),
             lines: Lines::default(),
@@ -315,13 +321,13 @@ impl<'a> Replay<'a> {
             return Err(self.failure(actor, Kind::NoSuchProgram { program }));
         };
         self.started += 1;
-        let program =
-            Program::start(self.started, &path, &words[1..], self.dir.path(), &self.sender)
-                .map_err(|error| {
-                    let message = format!("{}: {error}", path.display());
-                    self.failure(actor, Kind::System { message })
-                })?;
-        self.wire.started.add(&self.transcript.actors[actor], program.id());
+        let start =
+            || Program::start(self.started, &path, &words[1..], self.dir.path(), &self.sender);
+        let name = &self.transcript.actors[actor];
+        let program = self.wire.started.start(name, start, Program::id).map_err(|error| {
+            let message = format!("{}: {error}", path.display());
+            self.failure(actor, Kind::System { message })
+        })?;
         let mut running = Running {
             program: Some(program),
             number: self.started,
@@ -885,6 +891,11 @@ impl<'a> Replay<'a> {
         })?;
         self.names.insert(name.to_owned(), cable.address().to_string());
         self.wire.cables.push(cable);
+        // One that does no harm has no seed that matters.
+        let known = self.wire.laid.last() == Some(&(settings, seed));
+        if !known && settings != Settings::default() {
+            self.wire.laid.push((settings, seed));
+        }
         Ok(())
     }
 
@@ -907,13 +918,24 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The ladder of all that passed, if somebody wants to see it.
+    /// What passed, if somebody wants to see it or to keep it.
     fn draw(&mut self) {
         cable::is_running(None);
-        if let Some(look) = self.options.cable.trace {
-            let record = self.wire.trace.record();
-            let ladder = cable::ladder(&record, &mut self.wire.labels, look);
-            self.session.ladder(&ladder);
+        let CableOptions { trace, keep, .. } = self.options.cable;
+        if trace.is_none() && !keep {
+            return;
+        }
+        // The last words of those that have just ended may still be on their way.
+        let end = Instant::now() + SETTLE_MAX;
+        while self.wire.trace.has_open_streams() && Instant::now() < end {
+            self.take_event((Instant::now() + TABLE_INTERVAL).min(end));
+        }
+        let traffic = Traffic::of(&self.wire.trace, &mut self.wire.labels);
+        if let Some(look) = trace {
+            self.session.ladder(&cable::ladder(&traffic, look));
+        }
+        if keep {
+            self.session.keep(traffic, std::mem::take(&mut self.wire.laid));
         }
     }
 
@@ -945,7 +967,8 @@ impl<'a> Replay<'a> {
     // --- failing ------------------------------------------------------------------------------
 
     fn failure(&mut self, actor: Actor, kind: Kind) -> Failed {
-        if self.options.cable.faults.is_some() && self.options.cable.trace.is_some() {
+        let CableOptions { trace, keep, faults, .. } = &self.options.cable;
+        if faults.is_some() && (trace.is_some() || *keep) {
             self.let_clients_finish();
         }
         self.settle();

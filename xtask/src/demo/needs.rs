@@ -14,6 +14,7 @@ pub fn missing(need: &str, with_cable: bool) -> Option<String> {
         "direct" => (!with_cable, "needs a direct way, without a cable".to_owned()),
         "linux" | "macos" | "windows" => (env::consts::OS == need, format!("needs {need}")),
         "unix" => (cfg!(unix), "needs unix".to_owned()),
+        "root" => (is_root(), "needs root: another user runs this".to_owned()),
         "ipv6" => {
             (TcpListener::bind("[::1]:0").is_ok(), "needs ipv6: this machine has no ::1".to_owned())
         }
@@ -28,6 +29,17 @@ pub fn missing(need: &str, with_cable: bool) -> Option<String> {
     };
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     (!met).then(|| why + &reason)
+}
+
+#[cfg(unix)]
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Windows has administrators, and no demo here needs one.
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
 }
 
 /// Sends to a group that it has joined. Loopback interfaces have no IPv6 multicast, so it takes another
@@ -96,6 +108,18 @@ mod tests {
         assert!(missing("ipv6", false).is_none() || missing("ipv6-multicast", false).is_some());
         let reason = "needs ipv6-multicast: what is sent";
         assert!(missing("ipv6-multicast", false).is_none_or(|said| said.starts_with(reason)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn root_is_whoever_the_system_takes_for_root() {
+        use std::os::unix::fs::MetadataExt;
+
+        // A process's files in /proc belong to its effective user (proc(5)).
+        let is_root = std::fs::metadata("/proc/self/stat").unwrap().uid() == 0;
+        let said = missing("root: it changes its root", false);
+        let want = "needs root: another user runs this: it changes its root";
+        assert_eq!(said.as_deref(), (!is_root).then_some(want));
     }
 
     #[test]

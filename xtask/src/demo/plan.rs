@@ -12,6 +12,8 @@ use crate::workspace::{self, Chapter, Lesson};
 /// The demos that a command line asks for.
 pub(super) struct Plan {
     chapters: Vec<Chapter>,
+    /// All that there are, whatever was asked for.
+    all: Vec<Chapter>,
     peers: bool,
     file: Option<PathBuf>,
 }
@@ -24,7 +26,9 @@ pub(super) struct Demo {
     pub(super) text: String,
     pub(super) transcript: Transcript,
     pub(super) again: String,
-    pub(super) is_lesson: bool,
+    /// The file to read after it.
+    pub(super) to_read: Option<String>,
+    /// What is taught after it, as `chapter/lesson`.
     pub(super) next: Option<String>,
 }
 
@@ -54,7 +58,7 @@ impl Plan {
             }
         }
         if args.what.is_empty() {
-            chapters = all;
+            chapters = all.clone();
             for chapter in &mut chapters {
                 chapter.lessons = chapter.demos(args.peers);
             }
@@ -71,7 +75,7 @@ impl Plan {
         if args.file.is_none() && chapters.iter().all(|chapter| chapter.lessons.is_empty()) {
             bail!("nothing to run: {} has no pairs with the tutorials' programs", names(&chapters));
         }
-        Ok(Self { chapters, peers: args.peers, file: args.file.clone() })
+        Ok(Self { chapters, all, peers: args.peers, file: args.file.clone() })
     }
 
     /// The chapters whose programs the demos start: what has to be built.
@@ -104,31 +108,31 @@ impl Plan {
         let mut demos = Vec::new();
         for chapter in &self.chapters {
             for lesson in &chapter.lessons {
-                demos.push(load(chapter, lesson, self.peers)?);
+                demos.push(self.load_lesson(chapter, lesson)?);
             }
         }
         Ok(demos)
     }
-}
 
-fn load(chapter: &Chapter, lesson: &Lesson, peers: bool) -> anyhow::Result<Demo> {
-    let (text, transcript) = read(&lesson.demo)?;
-    let name = format!("{}/{}", chapter.name, lesson.name);
-    let again = format!("cargo xtask demo {name}{}", if peers { " --peers" } else { "" });
-    Ok(Demo {
-        chapter: chapter.name.clone(),
-        lesson: lesson.name.clone(),
-        path: lesson.demo.clone(),
-        text,
-        transcript,
-        again,
-        is_lesson: !peers,
-        next: chapter.after(&lesson.name),
-    })
+    fn load_lesson(&self, chapter: &Chapter, lesson: &Lesson) -> anyhow::Result<Demo> {
+        let (text, transcript) = read(&lesson.demo)?;
+        let name = format!("{}/{}", chapter.name, lesson.name);
+        let again = format!("cargo xtask demo {name}{}", if self.peers { " --peers" } else { "" });
+        Ok(Demo {
+            chapter: chapter.name.clone(),
+            lesson: lesson.name.clone(),
+            path: lesson.demo.clone(),
+            text,
+            transcript,
+            again,
+            to_read: (!self.peers).then(|| chapter.to_read(workspace::root(), &lesson.name)),
+            next: workspace::after(&self.all, &chapter.name, &lesson.name),
+        })
+    }
 }
 
 /// A transcript that belongs to no chapter.
-fn load_file(file: &Path) -> anyhow::Result<Demo> {
+pub(super) fn load_file(file: &Path) -> anyhow::Result<Demo> {
     let (text, transcript) = read(file)?;
     let path = std::path::absolute(file).context("cannot tell where the file lies")?;
     Ok(Demo {
@@ -138,7 +142,7 @@ fn load_file(file: &Path) -> anyhow::Result<Demo> {
         path,
         text,
         transcript,
-        is_lesson: false,
+        to_read: None,
         next: None,
     })
 }

@@ -234,7 +234,7 @@ fn json_of(result: &DemoResult) -> String {
 
 /// Text and attribute values: the five characters that XML reserves are escaped, those that
 /// XML 1.0 cannot hold at all are replaced.
-fn xml_text(text: &str) -> String {
+pub(crate) fn xml_text(text: &str) -> String {
     let mut xml = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -3,9 +3,11 @@
 use std::fmt::{Arguments, Write as _};
 
 use anstyle::{AnsiColor, Style};
+use faults::Settings;
 
 use super::failure::shown;
 use super::transcript::Actor;
+use crate::cable::traffic::Traffic;
 
 /// What happens in a demo: kept for reports, and shown at once if somebody watches.
 #[derive(Debug, Default)]
@@ -14,7 +16,11 @@ pub struct Session {
     live: bool,
     narrated: usize,
     text: String,
+    kept: Option<Kept>,
 }
+
+/// What passed, and what the cables were told to do, each with its seed.
+pub type Kept = (Traffic, Vec<(Settings, u64)>);
 
 /// One colour an actor, in the order of their first start; none that reads as an error.
 pub const COLORS: [AnsiColor; 6] = [
@@ -30,7 +36,7 @@ impl Session {
     /// A session between `actors`, shown as it unfolds if `live`.
     #[must_use]
     pub fn new(actors: &[String], live: bool) -> Self {
-        Self { actors: actors.to_vec(), live, narrated: 0, text: String::new() }
+        Self { actors: actors.to_vec(), live, narrated: 0, text: String::new(), kept: None }
     }
 
     /// The session so far, without colours: the transcript with what the names stood for.
@@ -92,6 +98,16 @@ impl Session {
                 show(format_args!("{line}"));
             }
         }
+    }
+
+    /// Keeps what passed.
+    pub fn keep(&mut self, traffic: Traffic, laid: Vec<(Settings, u64)>) {
+        self.kept = Some((traffic, laid));
+    }
+
+    /// What passed, if it was kept.
+    pub fn take_kept(&mut self) -> Option<Kept> {
+        self.kept.take()
     }
 
     /// Something that no actor does.

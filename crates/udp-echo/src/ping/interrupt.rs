@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether SIGINT came. See signal(7).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Interrupt {
     came: Arc<AtomicBool>,
 }
