@@ -281,7 +281,7 @@ fn show_others(layout: &Layout, limit: usize, bytes: &[u8]) -> anyhow::Result<()
         true => say!("no other length field in the first bytes fits all of them")?,
         false => say!("what would fit:")?,
     }
-    for Other { layout, frames } in others.iter().take(OTHERS_MAX) {
+    for Other { layout, frames, .. } in others.iter().take(OTHERS_MAX) {
         say!("  {:<52}  {}", Words(layout).to_string(), count(*frames, "frame"))?;
     }
     Ok(())
@@ -291,11 +291,13 @@ fn show_others(layout: &Layout, limit: usize, bytes: &[u8]) -> anyhow::Result<()
 struct Other {
     layout: Layout,
     frames: usize,
+    /// How many of them have no message in them.
+    empty: usize,
 }
 
 // ANCHOR: others
-/// The layouts that leave no byte over: those with more frames first, because one frame fits by
-/// chance easily, and among them those that differ least from what was tried.
+/// The layouts that leave no byte over: those with more messages first, because one fits by chance
+/// easily, and with fewer empty ones; among them those that differ least from what was tried.
 fn others(tried: &Layout, limit: usize, bytes: &[u8]) -> Vec<Other> {
     let mut ways = vec![Counts::Payload, Counts::Frame];
     let from = tried.counts_from();
@@ -324,7 +326,9 @@ fn others(tried: &Layout, limit: usize, bytes: &[u8]) -> Vec<Other> {
         ];
         same.into_iter().filter(|same| !same).count()
     };
-    others.sort_by_key(|other| (std::cmp::Reverse(other.frames), differences(&other.layout)));
+    others.sort_by_key(|Other { layout, frames, empty }| {
+        (std::cmp::Reverse(frames - empty), *empty, differences(layout))
+    });
     others.dedup_by_key(|other| (other.layout.field(), other.layout.counts_from()));
     others
 }
@@ -337,10 +341,11 @@ impl Other {
             return None;
         }
         let fit = Fit::new(layout, limit, bytes);
-        // An empty message in each frame is what zeros look like, which are no lengths.
-        let empty = fit.frames.iter().all(|(begin, end)| end - begin <= layout.head());
-        let fits = fit.wrong.is_none() && !fit.frames.is_empty() && !empty;
-        fits.then_some(Self { layout, frames: fit.frames.len() })
+        let frames = fit.frames.len();
+        let empty = fit.frames.iter().filter(|(begin, end)| end - begin <= layout.head()).count();
+        // Nothing but empty messages is what zeros look like, which are no lengths.
+        let fits = fit.wrong.is_none() && empty < frames;
+        fits.then_some(Self { layout, frames, empty })
     }
 }
 

@@ -54,7 +54,6 @@ fn main() -> ExitCode {
         Lesson::Cuts(args) => cuts::run(args),
         Lesson::Talk(args) => talk::run(args),
         Lesson::Explain(args) => explain::run(args),
-        Lesson::Buffers(args) => buffers::run(args),
         Lesson::Sleeping(args) => sleeping::run(args),
         Lesson::Buffers(args) => buffers::run(args),
         Lesson::Nagle(args) => nagle::run(args),
