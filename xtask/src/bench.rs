@@ -12,14 +12,15 @@
 //! fails because something is slow. What could not be run is listed, with the reason.
 //!
 //! *Read:* [`contest`] (what is compared) → [`process`] (a server and what it costs) → one file
-//! for each chapter: [`udp_echo`], [`tftp`], [`sticky_packets`]; [`cable`] is the runner's own; [`curve`]
-//! draws. A new chapter adds a file and a line in [`CHAPTERS`].
+//! for each chapter: [`udp_echo`], [`tftp`], [`tcp_chat`], [`sticky_packets`]; [`cable`] is the
+//! runner's own; [`curve`] draws. A new chapter adds a file and a line in [`CHAPTERS`].
 
 pub mod cable;
 pub mod contest;
 pub mod curve;
 pub mod process;
 pub mod sticky_packets;
+pub mod tcp_chat;
 pub mod tftp;
 pub mod udp_echo;
 
@@ -85,6 +86,7 @@ type Prepare = fn(&Args) -> anyhow::Result<Bench>;
 const CHAPTERS: &[(&str, Prepare)] = &[
     ("udp-echo", udp_echo::prepare),
     ("tftp", tftp::prepare),
+    ("tcp-chat", tcp_chat::prepare),
     ("sticky-packets", sticky_packets::prepare),
     ("cable", cable::prepare),
 ];

@@ -53,6 +53,7 @@ struct State {
     in_hand: Vec<(u64, String)>,
     next_id: u64,
     stopping: bool,
+    told: Option<Box<dyn FnOnce() + Send>>,
     cleanup: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -122,6 +123,12 @@ impl Stop {
         InHand { shared: Arc::clone(&self.shared), id }
     }
 
+    /// What is to be done as soon as the program is told to end, before anything is waited for: wake
+    /// a loop that sleeps, say.
+    pub fn when_told(&self, told: impl FnOnce() + Send + 'static) {
+        lock(&self.shared.state).told = Some(Box::new(told));
+    }
+
     /// What must be done before the process ends, whatever happens: remove a file, say.
     pub fn cleanup(&self, cleanup: impl FnOnce() + Send + 'static) {
         lock(&self.shared.state).cleanup = Some(Box::new(cleanup));
@@ -154,6 +161,9 @@ impl Stop {
     fn end(&self, signal: nix::sys::signal::Signal, manner: Manner) -> ! {
         let mut state = lock(&self.shared.state);
         state.stopping = true;
+        if let Some(told) = state.told.take() {
+            told();
+        }
         let code = match manner {
             Manner::Server(grace) => {
                 crate::note!("stopped by {}", signal.as_str());

@@ -171,6 +171,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_only_once_it_is_unstuffed_closes_too() {
+        // 255 zeros take no more on the wire than 254 bytes may.
+        let stream = [to_vec(&Cobs::new(), &[0; 255]).unwrap(), b"\x03ok\0".to_vec()].concat();
+        let mut decoder = Decoder::new(Cobs::new(), 254);
+        let mut input = stream.as_slice();
+        let error = decoder.next_in(&mut input).unwrap_err();
+        assert_eq!(error.why, Why::TooLong { declared: None, limit: 254 });
+        assert_eq!(decoder.next_in(&mut input), Err(error));
+    }
+
+    #[test]
     fn the_limit_is_that_of_the_message_not_of_its_stuffing() {
         for len in [0, 1, 253, 254, 255, 507, 508, 509] {
             for fill in [0, 7] {

@@ -213,9 +213,6 @@ pub struct Decoder<F> {
     /// What was fed, and how much of it is taken.
     fed: Vec<u8>,
     fed_taken: usize,
-    /// Nothing is pending, lent out, skipped or dead: the next byte begins a frame. Almost always
-    /// so, and then the short way is taken.
-    calm: bool,
 }
 
 /// What is fed lies outside, so that it can be borrowed while this goes on.
@@ -242,6 +239,9 @@ struct State<F> {
     /// How many bytes of whole frames were looked at once more.
     opened: u64,
     dead: Option<FrameError>,
+    /// Nothing is unread, pending, skipped or dead: the next byte begins a frame. Almost always so,
+    /// and then the short way is taken.
+    calm: bool,
 }
 
 impl<F: Framing> Decoder<F> {
@@ -258,9 +258,10 @@ impl<F: Framing> Decoder<F> {
             scanned: 0,
             opened: 0,
             dead: None,
+            calm: true,
         };
         let core = Core { state, partial: Vec::new(), lent: false };
-        Self { core, fed: Vec::new(), fed_taken: 0, calm: true }
+        Self { core, fed: Vec::new(), fed_taken: 0 }
     }
 
     /// What happens after a frame that is too long.
@@ -273,7 +274,8 @@ impl<F: Framing> Decoder<F> {
     /// The first bytes of `input` begin a frame, but no frame is whole.
     #[cold]
     fn stumble(&mut self, scan: Scan, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
-        self.calm = false;
+        self.core.state.calm = false;
+        self.core.settle();
         match scan {
             Scan::More => (input.len(), Ok(self.core.keep(input))),
             unfit => self.core.refuse(unfit, 0, input),
@@ -293,7 +295,7 @@ impl<F: Framing> Decode for Decoder<F> {
         input: &mut &'b [u8],
     ) -> Result<Option<Frame<'a>>, FrameError> {
         let source = *input;
-        if self.calm && !source.is_empty() {
+        if self.core.state.calm && !source.is_empty() {
             let limit = wide(self.core.state.limit);
             match self.core.state.framing.scan(source, limit) {
                 Scan::End(end) => {
@@ -321,7 +323,7 @@ impl<F: Framing> Decode for Decoder<F> {
     fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
         if self.unread().is_empty() {
             let found = self.core.advance(input);
-            self.calm = self.core.is_calm();
+            self.core.state.calm = self.core.is_calm();
             return found;
         }
         let unread = self.fed.get(self.fed_taken..).unwrap_or_default();
@@ -344,6 +346,7 @@ impl<F: Framing> Decode for Decoder<F> {
             Whole::Fed(from, to) => self.fed.get(from..to),
             Whole::Kept => {
                 self.core.lent = true;
+                self.core.state.calm = self.fed_taken == self.fed.len();
                 Some(self.core.partial.as_slice())
             }
         };
@@ -358,7 +361,7 @@ impl<F: Framing> Decode for Decoder<F> {
             self.fed_taken = 0;
         }
         self.fed.extend_from_slice(bytes);
-        self.calm &= self.fed.is_empty();
+        self.core.state.calm &= self.fed.is_empty();
     }
 
     fn finish(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
@@ -508,6 +511,7 @@ impl<F: Framing> State<F> {
             Err(unfit) => {
                 let error = unfit.error(offset, raw, self.limit, self.policy);
                 self.dead = (!error.goes_on).then_some(error);
+                self.calm &= error.goes_on;
                 Err(error)
             }
         }
@@ -517,6 +521,7 @@ impl<F: Framing> State<F> {
     fn error(&mut self, why: Why, excerpt: Excerpt, goes_on: bool) -> FrameError {
         let error = FrameError { offset: self.offset, why, excerpt, goes_on };
         self.dead = (!goes_on).then_some(error);
+        self.calm &= goes_on;
         error
     }
 

@@ -251,6 +251,12 @@ mod tests {
             assert_eq!(decoder.next().unwrap().unwrap().text(), Some(want));
         }
         assert_eq!(decoder.next_in(&mut &b"y\n"[..]).unwrap().unwrap().text(), Some("xy"));
+        // What was fed comes first.
+        decoder.feed(b"one\ntw");
+        let mut input = &b"o\n"[..];
+        for want in ["one", "two"] {
+            assert_eq!(decoder.next_in(&mut input).unwrap().unwrap().text(), Some(want));
+        }
         assert_eq!(decoder.next(), Ok(None));
         assert_eq!(decoder.status().pending, 0);
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use tcp_chat::{duplex, talk};
+use tcp_chat::{client, decode, duplex, load, server, talk};
 
 /// Chapter 4: from two people taking turns to a room of ten thousand.
 #[derive(Parser)]
@@ -15,13 +15,24 @@ struct Program {
     color: cli::ColorArgs,
 }
 
-const SHELVES: cli::Shelves = &[("Steps", &["talk", "duplex"])];
+const SHELVES: cli::Shelves = &[
+    ("Steps", &["talk", "duplex"]),
+    ("A room for many", &["server", "client"]),
+    ("Tools", &["load"]),
+];
 
 #[derive(Subcommand)]
 enum Lesson {
     // Steps.
     Talk(talk::Args),
     Duplex(duplex::Args),
+    // A room for many.
+    Server(server::Args),
+    Client(client::Args),
+    // Tools.
+    Load(load::Args),
+    #[command(hide = true)]
+    Decode(decode::Args),
 }
 
 fn main() -> ExitCode {
@@ -31,5 +42,9 @@ fn main() -> ExitCode {
     cli::run(|| match program.lesson {
         Lesson::Talk(args) => talk::run(args),
         Lesson::Duplex(args) => duplex::run(args),
+        Lesson::Server(args) => server::run(args),
+        Lesson::Client(args) => client::run(args),
+        Lesson::Load(args) => load::run(args),
+        Lesson::Decode(args) => decode::run(args),
     })
 }

@@ -34,7 +34,7 @@ use crate::receiver::{self, Receiver};
 use crate::rollover::Rollover;
 use crate::root::Denied;
 use crate::sender::Sender;
-use crate::transfer::{Patience, Terms, TransferError};
+use crate::transfer::{Dally, Patience, Terms, TransferError};
 use crate::wire::{ErrorCode, Mode, Packet};
 
 pub mod choice;
@@ -162,6 +162,9 @@ const OPENING_RETRIES: u32 = 5;
 
 /// How often the clock may run out for a block: some forty seconds, for a server whose disk is slow.
 const RETRIES: u32 = 10;
+
+/// The longest stay to repeat the last ACK. A shorter `--timeout` shortens it.
+const DALLY: Duration = Duration::from_secs(5);
 
 /// How many received bytes wait to be written, at most.
 const PENDING_LEN: usize = 256 << 10;
@@ -304,8 +307,9 @@ impl Client {
     fn patience(&self, retries: u32) -> Patience {
         let first = self.options.timeout.map_or(Duration::from_secs(1), Period::duration);
         let retries = self.options.retries.unwrap_or(retries);
-        // A sender that has measured repeats its last block far sooner; nobody likes to wait longer.
-        let dally = Patience::default().dally.min(first * 2);
+        // Where nothing got lost, the last ACK most likely did not either, and nobody likes to wait. A
+        // server that misses it after all is told by ICMP that we have gone.
+        let dally = Dally::AfterLosses { most: DALLY.min(first * 2) };
         Patience { first, retries, dally, ..Patience::default() }
     }
 
@@ -424,13 +428,6 @@ impl ReceiveEvents for Download {
             timeouts: counts.timeouts,
             calls,
         });
-    }
-
-    /// Where nothing got lost, the last ACK most likely did not either, and nobody likes to wait. A
-    /// server that misses it after all is told by ICMP that we have gone.
-    fn stays(&self, machine: &Receiver) -> bool {
-        let counts = machine.received();
-        counts.repeated > 0 || counts.timeouts > 0
     }
 }
 

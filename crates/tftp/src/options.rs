@@ -178,7 +178,7 @@ pub fn answer(
             WINDOWSIZE => agree_windowsize(value, agreed.blksize, limits)
                 .inspect(|size| agreed.windowsize = *size)
                 .map(u64::from),
-            TIMEOUT => agree_timeout(value)
+            TIMEOUT => agree_timeout(value, upload)
                 .inspect(|seconds| agreed.timeout = Some(*seconds))
                 .map(u64::from),
             _ => agree_tsize(value, request.mode, upload, size, limits)?
@@ -208,10 +208,16 @@ fn agree_windowsize(value: &[u8], blksize: u16, limits: &Limits) -> Option<u16> 
     Some(asked.min(limits.windowsize_max).min(by_bytes).clamp(1, WINDOW_MAX))
 }
 
-/// 1 to 255, and the answer must be the same number (RFC 2349): another one may not be put in its
-/// place, so what is out of range is left out.
-fn agree_timeout(value: &[u8]) -> Option<u8> {
-    number(value).and_then(|asked| u8::try_from(asked).ok()).filter(|seconds| *seconds > 0)
+/// "The number of seconds to wait before retransmitting", 1 to 255, and the answer must be the same
+/// number (RFC 2349): another one may not be put in its place, so what is out of range is left out.
+///
+/// In a download it is left out always, as RFC 2347 allows. It is this end that repeats DATA then,
+/// and by RFC 1123 (4.2.3.2) "MUST use an adaptive timeout": to agree would be to wait for whole
+/// seconds, curl's 6 for one, where a round trip is known to take milliseconds. In an upload it is
+/// the client that repeats DATA, as often as it likes, and our ACK again is not needed before.
+fn agree_timeout(value: &[u8], upload: bool) -> Option<u8> {
+    let asked = number(value).filter(|_| upload)?;
+    u8::try_from(asked).ok().filter(|seconds| *seconds > 0)
 }
 
 /// In a download the file's size, in an upload what was announced (RFC 2349).

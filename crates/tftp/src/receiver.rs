@@ -31,30 +31,47 @@
 //! cannot keep the promise (the disk is full) sends ERROR 3 and drops the machine.
 //!
 //! **Within a window the receiver is silent** (RFC 7440 §4). Only a gap makes it speak, once: the
-//! blocks behind the gap, each of which would be a reason, are dropped without a word, as the sender
+//! blocks behind the gap, each of which would be a reason, are taken without a word, as the sender
 //! begins anew behind the ACK. It repeats a report that must have been lost: the sender goes on, or
 //! begins anew at the wrong place, or is silent until the clock runs out.
 //!
+//! **What came behind a gap is kept**, in [`Kept`], where a window is small enough. When the gap is
+//! filled the machine acknowledges at once all that it has then, so that the sender can go on behind
+//! that, and hears of the next gap. To a sender that follows RFC 7440 it is an ACK like any other: it
+//! names the last block before which nothing is missing, and "the beginning \[of the next window\]
+//! MUST be set based on the ACK received out of sequence".
+//!
 //! **The driver** loops as [`transfer`](crate::transfer) says, and writes each [`Block`] that
 //! [`handle_datagram`](Receiver::handle_datagram) hands out: they come in order, each once, and
-//! borrow from the datagram. Of many datagrams in one buffer (GRO) it feeds one after the other and
+//! borrow from the datagram. After each it asks [`kept`](Receiver::kept) for those that follow, until
+//! there is none. Of many datagrams in one buffer (GRO) it feeds one after the other and
 //! asks for what is to be sent after the last.
 
 use std::time::{Duration, Instant};
 
 use crate::rollover::{Rollover, WINDOW_MAX};
-use crate::transfer::{Deadline, Terms, Timer, TransferError};
+use crate::transfer::{Dally, Deadline, Terms, Timer, TransferError};
 use crate::wire::Packet;
+
+mod kept;
+
+use kept::Kept;
 
 /// No measured round trip makes the clock shorter. The sender's own clock is shorter, so that it
 /// repeats before the receiver asks: both at once would cost two packets for one loss.
 const TIMEOUT_MIN: Duration = Duration::from_millis(300);
+
+/// Nobody dallies for a shorter time: our own sender's clock runs for 30 ms at least, and then for 60.
+const DALLY_MIN: Duration = Duration::from_millis(100);
 
 /// A gap is reported again only after so many more blocks from behind it …
 const REPORT_AGAIN_STRAYS: u32 = 4;
 
 /// … and when more than this, or two round trips, has passed.
 const REPORT_AGAIN_MIN: Duration = Duration::from_millis(2);
+
+/// What comes less than a round trip after an ACK, and this, was sent before the ACK was heard.
+const ON_ITS_WAY_MIN: Duration = Duration::from_millis(2);
 
 /// How a receiver begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +109,10 @@ pub struct Block<'a> {
 pub struct Received {
     /// Blocks that were handed out.
     pub blocks: u64,
-    /// DATA that had come before, or came too early.
+    /// DATA that had come before, or came too early to be kept.
     pub repeated: u64,
+    /// How often something seems to have got lost: gaps, and blocks repeated for want of an ACK.
+    pub losses: u64,
     /// ACKs that went out, repeated ones included.
     pub acks: u64,
     /// How often the clock ran out.
@@ -110,7 +129,7 @@ pub struct Receiver {
     window: u64,
     timer: Timer,
     deadline: Deadline,
-    dally: Duration,
+    dally: Dally,
     start: Start,
     state: State,
     /// The block that is to come next.
@@ -119,10 +138,21 @@ pub struct Receiver {
     acked: u64,
     /// The gap before `expected` was reported.
     report: Option<Report>,
+    /// What came from behind a gap.
+    kept: Kept,
+    /// What came last has filled a gap.
+    filled: bool,
     /// Something is to be sent now.
     wanted: bool,
-    /// When the ACK was sent that opened the window, while nothing has come for it.
-    timing: Option<Instant>,
+    /// The next ACK opens a window, with nothing on its way: what comes for it is a measure.
+    opens: bool,
+    /// When that ACK was first sent, and whether it was again, while nothing has come for it.
+    timing: Option<(Instant, bool)>,
+    /// When an ACK was last sent.
+    acked_at: Instant,
+    /// When a DATA last came, and how long at most none did.
+    heard_at: Instant,
+    silence: Duration,
     due: Instant,
     received: Received,
 }
@@ -164,8 +194,14 @@ impl Receiver {
             expected: 1,
             acked: 0,
             report: None,
+            kept: Kept::new(terms.agreed.windowsize, terms.agreed.blksize),
+            filled: false,
             wanted: start != Start::Silence,
+            opens: start != Start::Silence,
             timing: None,
+            acked_at: now,
+            heard_at: now,
+            silence: Duration::ZERO,
             received: Received::default(),
         }
     }
@@ -195,9 +231,13 @@ impl Receiver {
             return None;
         }
         self.received.acks += 1;
+        self.acked_at = now;
         if self.state == State::Receiving {
             self.due = now + self.timer.timeout();
-            self.timing = Some(now);
+            self.timing = match self.timing {
+                _ if std::mem::take(&mut self.opens) => Some((now, false)),
+                timing => timing.map(|(first, _)| (first, true)),
+            };
         }
         if self.expected == 1 && self.start == Start::Oack && !self.is_whole() {
             return Some(Transmit::Oack);
@@ -248,29 +288,54 @@ impl Receiver {
             self.received.ignored += 1;
             return Ok(None);
         };
+        self.silence = self.silence.max(now.saturating_duration_since(self.heard_at));
+        self.heard_at = now;
+        let is_new = block > self.acked && block <= self.acked + self.window;
+        if is_new && let Some((first, repeated)) = self.timing.take() {
+            let round_trip = now.saturating_duration_since(first);
+            if repeated {
+                self.timer.at_most(round_trip);
+            } else {
+                self.timer.sample(round_trip);
+            }
+        }
         if self.state == State::Receiving && block == self.expected {
             return self.accept(now, block, payload).map(Some);
         }
+        if self.state == State::Receiving && is_new && block > self.expected {
+            self.received.repeated += u64::from(!self.kept.keep(block, payload));
+            self.gap(now, block);
+            return Ok(None);
+        }
         self.received.repeated += 1;
         if block + 1 == self.expected && block == self.acked && self.report.is_none() {
-            // Only that ACK may have been lost: the block ends what was sent. Behind a gap it does
-            // not, and what follows it speaks for itself. While the file is being committed, there
-            // was no ACK.
-            self.wanted |= matches!(self.state, State::Receiving | State::Dallying);
-            if self.state == State::Dallying {
-                // The sender is still there, so its next clock may run out as late as the last one.
-                self.due = now + self.dally;
-            }
-        } else if self.state == State::Receiving
-            && block > self.expected
-            && block <= self.acked + self.window
-        {
-            self.gap(now, block);
+            self.last_again(now);
         } else if self.window == 1 && self.state == State::Receiving && block < self.expected {
             // In lockstep every DATA is answered (RFC 1123, 4.2.3.1 forbids it to senders only).
             self.wanted = true;
         }
         Ok(None)
+    }
+
+    /// The block that was acknowledged last came again. It ends what was sent, so that ACK may have
+    /// been lost. Behind a gap it does not, and what follows it speaks for itself.
+    fn last_again(&mut self, now: Instant) {
+        let round_trip = self.timer.round_trip().unwrap_or_default().max(ON_ITS_WAY_MIN);
+        let on_its_way = self.wanted || now < self.acked_at + round_trip;
+        if !on_its_way {
+            self.received.losses += 1;
+        }
+        match self.state {
+            // What is sent behind a gap is sent whole by some, also what was acknowledged meanwhile.
+            State::Receiving => self.wanted |= self.window == 1 || !on_its_way,
+            State::Dallying => {
+                self.wanted = true;
+                // The sender is still there, so its next clock may run out as late as the last one.
+                self.due = now + self.stay();
+            }
+            // While the file is being committed, there was no ACK.
+            State::Committing | State::Done | State::Failed => {}
+        }
     }
 
     /// A block came that is not to come yet: those before it are missing.
@@ -286,6 +351,7 @@ impl Receiver {
         });
         if lost || self.report.is_none() {
             self.report = Some(Report { at: now, latest: block, strays: 0 });
+            self.received.losses += 1;
             self.acknowledge();
         }
     }
@@ -301,26 +367,54 @@ impl Receiver {
             self.state = State::Failed;
             return Err(TransferError::BlockTooLong { block, got, blksize });
         }
-        if let Some(since) = self.timing.take() {
-            let round_trip = now.saturating_duration_since(since);
-            match self.timer.misses() {
-                0 => self.timer.sample(round_trip),
-                _ => self.timer.at_most(round_trip),
-            }
-        }
-        self.timer.gained();
         self.due = now + self.timer.timeout();
+        self.filled = !self.kept.is_empty();
+        let is_last = self.hand_out(got);
+        Ok(Block { number: block, payload, is_last })
+    }
+
+    /// Counts the block that was expected. Whether it is the last.
+    fn hand_out(&mut self, len: usize) -> bool {
+        self.timer.gained();
         self.received.blocks += 1;
-        self.expected = block + 1;
+        self.expected += 1;
         self.report = None;
-        let is_last = got < usize::from(blksize);
+        let is_last = len < usize::from(self.blksize);
         if is_last {
             self.state = State::Committing;
             self.wanted = false;
-        } else if block == self.acked + self.window {
-            self.acknowledge();
         }
-        Ok(Block { number: block, payload, is_last })
+        is_last
+    }
+
+    /// A block that was kept, and whose turn has come with the last one that was handed out. Ask again
+    /// until there is none.
+    pub fn kept(&mut self, now: Instant) -> Option<Block<'_>> {
+        if self.state != State::Receiving {
+            return None;
+        }
+        let number = self.expected;
+        let Some(len) = self.kept.take(number) else {
+            self.settle(now);
+            return None;
+        };
+        let is_last = self.hand_out(len);
+        Some(Block { number, payload: self.kept.payload(number, len), is_last })
+    }
+
+    /// All that can be handed out has been: is it to be acknowledged?
+    fn settle(&mut self, now: Instant) {
+        let filled = std::mem::take(&mut self.filled);
+        if self.expected > self.acked + self.window {
+            self.acknowledge();
+            self.opens = true;
+        } else if filled {
+            self.acknowledge();
+            if let Some(latest) = self.kept.latest() {
+                // The ACK reports the next gap.
+                self.report = Some(Report { at: now, latest, strays: 0 });
+            }
+        }
     }
 
     /// ACKs all that is there; a new window begins behind it.
@@ -333,9 +427,22 @@ impl Receiver {
     /// after the [`Block`] that `is_last`.
     pub fn committed(&mut self, now: Instant) {
         if self.state == State::Committing {
-            self.state = State::Dallying;
             self.acknowledge();
-            self.due = now + self.dally;
+            let nobody_lost = self.received.losses == 0 && self.received.timeouts == 0;
+            if matches!(self.dally, Dally::AfterLosses { .. }) && nobody_lost {
+                self.state = State::Done;
+            } else {
+                self.state = State::Dallying;
+                self.due = now + self.stay();
+            }
+        }
+    }
+
+    /// How long to stay for a repeated last block.
+    fn stay(&self) -> Duration {
+        match self.dally {
+            Dally::Always(time) => time,
+            Dally::AfterLosses { most } => (self.silence * 3).max(DALLY_MIN).min(most),
         }
     }
 

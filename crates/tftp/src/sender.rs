@@ -9,9 +9,9 @@
 //!  OACK  └─▶│ OACK is out  │           ▼               ▼
 //!           └──────────────┘    ┌──────────────────────────────┐
 //!                  │            │           Sending            │──┐ ACK n in the window:
-//!                  │            │  base      next        end   │  │   base = n + 1; what was sent
-//!                  │            │   ▼         ▼           ▼    │  │   behind n is sent again, as
-//!                  │            │ ▓▓░░░░░░░░░░············     │  │   the receiver dropped it
+//!                  │            │  base      next        end   │  │   base = n + 1; that one is
+//!                  │            │   ▼         ▼           ▼    │  │   sent again, a pause, and then
+//!                  │            │ ▓▓░░░░░░░░░░············     │  │   what was sent behind it
 //!                  │            │ acked│ sent  │ may be sent   │◀─┤ ACK base - 1, unexplained:
 //!                  │            └──────────────────────────────┘  │   the first block is lost
 //!                  │                 │                  │         │ clock: the last block again,
@@ -24,8 +24,16 @@
 //! an ACK that is not for the block in flight is silence. In larger windows ACK base - 1 has two
 //! meanings: an echo of the ACK that moved the window here, or the report that its first block was
 //! lost (RFC 7440 §4). A receiver acknowledges block base - 1 at most once for each copy that it was
-//! sent, so the machine counts the copies: that many ACKs are explained, and say nothing. One more
-//! is a report, and it is obeyed if it can be one: the window must have begun a round trip ago.
+//! sent, so the machine counts the copies: that many ACKs are explained, and say nothing, while
+//! they can still be on their way. Any other is a report, and it is obeyed if it can be one: base
+//! must have been sent a round trip ago.
+//!
+//! **Listening.** RFC 7440 lets a receiver drop what comes behind a gap, and lets it keep that too. So
+//! after a report the first block goes out alone, and then there is a pause of a round trip. A
+//! receiver that has kept the rest acknowledges it at once when the gap is filled, and the rest
+//! need not be sent again. One that keeps nothing says nothing, and is sent the rest. With each
+//! report more blocks go out before the pause, as where much is lost one gap in a round trip is
+//! slow, and when three pauses in turn were in vain there are no more.
 //!
 //! **Pace.** The window is what was agreed and stays so: the receiver is silent until it is full. But
 //! a window can be larger than the receiver's socket buffer, and then its end is lost each time. So
@@ -80,6 +88,8 @@ pub struct Sent {
     pub timeouts: u64,
     /// How often the receiver reported a loss.
     pub reports: u64,
+    /// Repeats that turned out needless, as both copies were acknowledged.
+    pub needless: u64,
     /// Datagrams that meant nothing here.
     pub ignored: u64,
 }
@@ -101,24 +111,62 @@ pub struct Sender {
     fresh: u64,
     /// The last block of the file, once it is known.
     last: Option<u64>,
-    /// How often each block of the window was sent; block n counts at n modulo window.
-    copies: Box<[u8]>,
-    /// How many more ACKs of base - 1 are explained, and since when.
+    /// What is known of each block of the window, and of the OACK; block n is at n modulo window.
+    flights: Box<[Flight]>,
+    oack: Flight,
+    /// How many more ACKs of base - 1 are explained, when the first came, and what it was for.
     echoes: u8,
     advanced: Instant,
+    answered: Flight,
+    /// How many repeats in turn were needless.
+    needless_in_turn: u32,
     /// A single block to repeat, to make a silent receiver speak.
     probe: Option<u64>,
     probed: bool,
     /// Where the blocks that are on their way begin, for `Pace`.
     sent_from: u64,
-    /// When the window last began to be sent, from its front.
-    began: Instant,
-    /// A block that was sent once, and when: its ACK measures the round trip.
-    timing: Option<(u64, Instant)>,
+    /// How many blocks to repeat before listening whether the receiver had kept what follows.
+    run: u64,
+    /// A pause was made to listen, and nothing was acknowledged since.
+    listens: bool,
+    /// How often in turn that was in vain.
+    doubts: u32,
+    /// When a DATA last went out.
+    sent_at: Instant,
     /// When the clock runs out.
     due: Instant,
     sent: Sent,
 }
+
+/// How often something was sent, and when.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    copies: u8,
+    first: Instant,
+    last: Instant,
+}
+
+impl Flight {
+    fn none(now: Instant) -> Self {
+        Self { copies: 0, first: now, last: now }
+    }
+
+    fn sent(&mut self, now: Instant, is_fresh: bool) {
+        if is_fresh {
+            *self = Self { copies: 1, first: now, last: now };
+        } else {
+            self.copies = self.copies.saturating_add(1);
+            self.last = now;
+        }
+    }
+}
+
+/// So many needless repeats in turn are no chance.
+const NEEDLESS_IN_TURN: u32 = 3;
+
+/// So often in turn a pause to listen may be in vain. A receiver that keeps nothing from behind a gap
+/// costs as many round trips, and no more.
+const DOUBTS_MAX: u32 = 3;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -132,7 +180,7 @@ enum State {
 }
 
 impl Sender {
-    /// A sender that begins now. Allocates one byte for each block of a window, and never again.
+    /// A sender that begins now. Allocates some bytes for each block of a window, and never again.
     #[must_use]
     pub fn new(now: Instant, terms: &Terms, start: Start) -> Self {
         let window = terms.agreed.windowsize.clamp(1, WINDOW_MAX);
@@ -153,14 +201,19 @@ impl Sender {
             next: 1,
             fresh: 1,
             last: None,
-            copies: vec![0; window.into()].into(),
+            flights: vec![Flight::none(now); window.into()].into(),
+            oack: Flight::none(now),
             echoes: 0,
             advanced: now,
+            answered: Flight::none(now),
+            needless_in_turn: 0,
             probe: None,
             probed: false,
             sent_from: 1,
-            began: now,
-            timing: None,
+            run: 1,
+            listens: false,
+            doubts: 0,
+            sent_at: now,
             sent: Sent::default(),
         }
     }
@@ -173,9 +226,6 @@ impl Sender {
         self.sent.data = self.sent.data.saturating_sub(too_many);
         self.next = self.next.min(last + 1);
         self.fresh = self.fresh.min(last + 1);
-        if self.timing.is_some_and(|(block, _)| block > last) {
-            self.timing = None;
-        }
     }
 
     /// The first block that is not acknowledged: earlier ones are never asked for again.
@@ -204,7 +254,7 @@ impl Sender {
         match self.state {
             State::Offering { wanted: true } => {
                 self.state = State::Offering { wanted: false };
-                self.timing = Some((0, now));
+                self.oack.sent(now, self.oack.copies == 0);
                 self.echoes = self.echoes.saturating_add(1);
                 self.due = now + self.timer.timeout();
                 Some(Transmit::Oack)
@@ -225,8 +275,9 @@ impl Sender {
         if count == 0 {
             return None;
         }
-        if self.next == self.base {
-            self.began = now;
+        if self.listens && self.next > self.sent_from && self.pace.burst_is_new() {
+            // Nothing was heard.
+            (self.listens, self.doubts) = (false, self.doubts + 1);
         }
         let blocks = self.next..self.next + count;
         self.next = blocks.end;
@@ -240,16 +291,16 @@ impl Sender {
     fn count(&mut self, blocks: Range<u64>, now: Instant) {
         for block in blocks.clone() {
             let is_fresh = block >= self.fresh;
-            if let Some(copies) = self.copies_of(block) {
-                *copies = if is_fresh { 1 } else { copies.saturating_add(1) };
+            if let Some(flight) = self.flight_of(block) {
+                flight.sent(now, is_fresh);
             }
             self.sent.data += 1;
             self.sent.repeated += u64::from(!is_fresh);
             if is_fresh {
                 self.fresh = block + 1;
-                self.timing = Some((block, now));
             }
         }
+        self.sent_at = now;
         self.due = now + self.timer.timeout();
     }
 
@@ -262,8 +313,6 @@ impl Sender {
             self.sent.data = self.sent.data.saturating_sub(count);
             self.pace.unsent(count);
             self.next = from;
-            // Whatever was to be measured may be among them.
-            self.timing = None;
         }
     }
 
@@ -294,13 +343,21 @@ impl Sender {
         let Some(block) = self.rollover.block(number, self.base) else { return false };
         match self.state {
             State::Offering { .. } if block == 0 => {
-                self.measure(now, 0, false);
+                match self.oack {
+                    Flight { copies: 1, last, .. } => {
+                        self.timer.sample(now.saturating_duration_since(last));
+                    }
+                    Flight { first, .. } => {
+                        self.timer.at_most(now.saturating_duration_since(first));
+                    }
+                }
                 self.echoes = self.echoes.saturating_sub(1);
+                (self.advanced, self.answered) = (now, self.oack);
                 self.timer.gained();
                 self.state = State::Sending;
                 true
             }
-            State::Sending if block + 1 == self.base => self.maybe_report(now),
+            State::Sending if block + 1 == self.base => self.again_or_echo(now),
             State::Sending if (self.base..self.fresh).contains(&block) => {
                 self.advance(now, block);
                 true
@@ -311,15 +368,19 @@ impl Sender {
 
     /// All up to `block` has arrived.
     fn advance(&mut self, now: Instant, block: u64) {
-        let copies = self.copies_of(block).map_or(1, |copies| *copies);
         let window_full = block + 1 == self.end();
-        // Any other ACK was triggered by something later: a block behind a gap, or a clock.
-        self.measure(now, block, copies == 1 && window_full);
-        if !window_full {
-            self.measure_report(now);
+        self.measure(now, block, window_full);
+        if self.echoes > 0 {
+            // Of the copies before, only one was acknowledged.
+            self.needless_in_turn = 0;
+        }
+        self.answered = self.flight_of(block).copied().unwrap_or(self.answered);
+        self.echoes = self.answered.copies.saturating_sub(1);
+        if std::mem::take(&mut self.listens) || block >= self.next {
+            // It has kept what came behind the gap.
+            self.doubts = 0;
         }
         let arrived = (block + 1).saturating_sub(self.sent_from);
-        self.echoes = copies.saturating_sub(1);
         self.base = block + 1;
         self.next = self.next.max(self.base);
         self.advanced = now;
@@ -329,43 +390,61 @@ impl Sender {
         self.due = now + self.timer.timeout();
         if self.last == Some(block) {
             self.state = State::Done;
-        } else if self.base < self.fresh {
-            // What the receiver has dropped behind a gap is on its way again already, when this ACK
-            // was sent before any of it can have arrived.
-            if now >= self.began + self.timer.round_trip_min() {
-                self.sent.reports += 1;
-                self.again(now, arrived);
-            }
-        } else {
+        } else if self.base == self.fresh {
             self.sent_from = self.base;
+            self.run = (self.run / 2).max(1);
             self.pace.window_arrived(arrived, window_full);
+        } else if !self.is_on_its_way(now) {
+            self.sent.reports += 1;
+            self.again(now, arrived);
         }
+    }
+
+    /// Whether an ACK that comes now cannot know yet of the copy of base that was sent last.
+    fn is_on_its_way(&mut self, now: Instant) -> bool {
+        let round_trip = self.timer.round_trip_min();
+        let base = self.base;
+        self.flight_of(base).is_some_and(|flight| now < flight.last + round_trip)
     }
 
     /// ACK base - 1 came: an echo, or the report that the window's first block is missing. Whether
     /// it was a report.
-    fn maybe_report(&mut self, now: Instant) -> bool {
+    fn again_or_echo(&mut self, now: Instant) -> bool {
+        // The first answer came no sooner than a round trip after the first copy, so the answers to all
+        // copies are here when as much time has passed since the last one.
+        let Flight { first, last, .. } = self.answered;
+        let most = last + self.advanced.saturating_duration_since(first);
+        if self.echoes > 0 && now <= most {
+            self.echoes -= 1;
+            self.was_needless(now, first, last.saturating_duration_since(first));
+            return false;
+        }
         // Only the ACK for the block in flight moves a sender on. Answering an old one with another
         // DATA would double every later packet (RFC 1123, 4.2.3.1), so an old ACK is silence.
         if self.window == 1 {
             return false;
         }
-        // What was sent before the window moved here was answered within a round trip.
-        let echo = self.timer.round_trip_max().is_none_or(|most| now <= self.advanced + most);
-        if self.echoes > 0 && echo {
-            self.echoes -= 1;
-            return false;
-        }
         // Nobody can miss what was not sent, or not yet have it after less than a round trip.
-        let sent = self.next > self.base;
-        let early = now < self.began + self.timer.round_trip_min();
-        if !sent || early {
+        if self.next == self.base || self.is_on_its_way(now) {
             return false;
         }
-        self.measure_report(now);
         self.sent.reports += 1;
         self.again(now, 0);
         true
+    }
+
+    /// Both copies of something were acknowledged, so none was lost: the clock ran out too early. Now
+    /// and then that happens where a peer is busy, and costs one block. When it happens every time
+    /// the clock is wrong, and Karn's rule would leave it so, as nothing is sent once any more. But
+    /// when the second ACK comes as long after the first as the copies went out one after the other,
+    /// the network has not doubled it. Then the first ACK was for the first copy, and is a measure
+    /// after all: what Eifel (RFC 3522) does for TCP.
+    fn was_needless(&mut self, now: Instant, first: Instant, between: Duration) {
+        self.sent.needless += 1;
+        self.needless_in_turn += 1;
+        if self.needless_in_turn >= NEEDLESS_IN_TURN && now >= self.advanced + between / 2 {
+            self.timer.sample(self.advanced.saturating_duration_since(first));
+        }
     }
 
     /// Sends again from base on. `arrived` blocks of what was sent last had come through.
@@ -373,6 +452,17 @@ impl Sender {
         self.next = self.base;
         self.sent_from = self.base;
         self.pace.lost(arrived, now, self.timer.round_trip());
+        // A receiver that has kept what came behind the gap says so when the gap is filled. Where no
+        // round trip was measured, the one that has led to this report will do.
+        if self.window > 1 && self.doubts < DOUBTS_MAX {
+            let base = self.base;
+            let sent = self.flight_of(base).map_or(now, |flight| flight.last);
+            let since = now.saturating_duration_since(sent);
+            let pause = self.timer.round_trip_max().unwrap_or(since).max(PAUSE_MIN);
+            self.pace.listen(self.run, pause);
+            self.listens = true;
+            self.run = (self.run * 2).min(self.window);
+        }
     }
 
     /// Time has passed.
@@ -407,8 +497,9 @@ impl Sender {
         } else {
             self.probed = false;
             self.again(now, 0);
-            // The silence was a pause already.
-            self.pace.pause_until = None;
+            // The silence was a pause already, and who listens then hears nothing.
+            self.pace.all_at_once();
+            self.listens = false;
         }
         Ok(())
     }
@@ -431,31 +522,29 @@ impl Sender {
         self.last.map_or(window, |last| window.min(last + 1))
     }
 
-    fn copies_of(&mut self, block: u64) -> Option<&mut u8> {
+    fn flight_of(&mut self, block: u64) -> Option<&mut Flight> {
         let place = usize::try_from(block % self.window).ok()?;
-        self.copies.get_mut(place)
+        self.flights.get_mut(place)
     }
 
-    /// The ACK of `block` has come, which is a measure when the block was sent once: of two copies
-    /// nobody knows which one it is for.
-    fn measure(&mut self, now: Instant, block: u64, means_it: bool) {
-        if let Some((timed, at)) = self.timing
-            && timed == block
-        {
-            self.timing = None;
-            let round_trip = now.saturating_duration_since(at);
-            if means_it {
-                self.timer.sample(round_trip);
-            } else {
-                self.timer.at_most(round_trip);
-            }
+    /// The ACK of `block` has come. All up to it has arrived before the ACK was sent: so the round trip
+    /// is no longer than since the latest of these was sent, if that was once. Of two copies nobody
+    /// knows which one arrived (Karn's rule). It is that long where the ACK had nothing to wait for.
+    fn measure(&mut self, now: Instant, block: u64, window_full: bool) {
+        let sent_at = self.sent_at;
+        let prompt = window_full
+            && self.flight_of(block).is_some_and(|it| it.copies == 1 && it.last == sent_at);
+        let mut latest = None;
+        for block in self.base..=block {
+            let once = self.flight_of(block).filter(|flight| flight.copies == 1);
+            latest = latest.max(once.map(|flight| flight.last));
         }
-    }
-
-    /// A gap was reported: the round trip is no longer than since the window began.
-    fn measure_report(&mut self, now: Instant) {
-        if self.copies_of(self.base) == Some(&mut 1) {
-            self.timer.at_most(now.saturating_duration_since(self.began));
+        let Some(latest) = latest else { return };
+        let round_trip = now.saturating_duration_since(latest);
+        if prompt {
+            self.timer.sample(round_trip);
+        } else {
+            self.timer.at_most(round_trip);
         }
     }
 }
@@ -478,6 +567,8 @@ struct Pace {
     left: u64,
     pause: Duration,
     pause_until: Option<Instant>,
+    /// The pause after this burst is to be so long.
+    listen: Option<Duration>,
     /// Blocks that came through one behind the other, in bursts of this length or shorter.
     run: u64,
     /// Losses since a whole window came through.
@@ -518,6 +609,7 @@ impl Pace {
             left: burst,
             pause: PAUSE_MIN,
             pause_until: None,
+            listen: None,
             run: 0,
             losses: 0,
             arrived: 0,
@@ -540,9 +632,27 @@ impl Pace {
         self.left = self.left.saturating_sub(count);
         if self.left == 0 {
             self.left = self.burst;
-            let pause = self.pause.min(pause_max(round_trip));
+            let usual = self.pause.min(pause_max(round_trip));
+            let pause = self.listen.take().unwrap_or(usual);
             self.pause_until = more.then(|| now + pause);
         }
+    }
+
+    /// Nothing of the next burst was sent yet.
+    fn burst_is_new(&self) -> bool {
+        self.left == self.burst
+    }
+
+    /// After so many blocks a pause of this length is made once.
+    fn listen(&mut self, blocks: u64, pause: Duration) {
+        self.left = self.left.min(blocks);
+        self.listen = Some(pause);
+    }
+
+    /// No pause now, and none to listen.
+    fn all_at_once(&mut self) {
+        (self.pause_until, self.listen) = (None, None);
+        self.left = self.burst;
     }
 
     /// So many of what was just counted were not sent.
@@ -555,7 +665,7 @@ impl Pace {
     /// a loss lets the burst grow.
     fn window_arrived(&mut self, blocks: u64, whole: bool) {
         self.left = self.burst;
-        self.pause_until = None;
+        (self.pause_until, self.listen) = (None, None);
         self.run = self.run.saturating_add(blocks);
         if whole {
             self.losses = 0;

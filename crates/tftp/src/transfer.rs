@@ -41,9 +41,26 @@ pub struct Patience {
     pub retries: u32,
     /// How long the whole transfer may take; a peer could otherwise draw it out for ever.
     pub whole: Duration,
-    /// How long a receiver stays to repeat its last ACK, in case that got lost (RFC 1350 §6,
-    /// "dallying"). It should be longer than the sender's longest timeout; the file is whole already.
-    pub dally: Duration,
+    /// Whether a receiver stays to repeat its last ACK, in case that got lost.
+    pub dally: Dally,
+}
+
+/// How long a receiver stays when the file is whole, to repeat its last ACK in case that got lost.
+///
+/// "The acknowledger will know that the ACK has been lost if it receives the final DATA packet
+/// again" (RFC 1350 §6): so it would have to stay for as long as the sender's clock runs, which is
+/// the sender's affair. Whoever serves others has time, and a client wants to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dally {
+    /// So long in every case. A sender that does not hear that its file was kept takes it for lost.
+    Always(Duration),
+    /// Only where something got lost before, and three times as long as the sender ever was silent,
+    /// at most so long. Its longest silence was its clock, if anything had to be repeated; three
+    /// times as long is time for a repeat that gets lost too, and for the one after twice the time.
+    AfterLosses {
+        /// The longest stay.
+        most: Duration,
+    },
 }
 
 impl Default for Patience {
@@ -52,7 +69,7 @@ impl Default for Patience {
             first: Duration::from_secs(1),
             retries: 6,
             whole: Duration::from_secs(24 * 3600),
-            dally: Duration::from_secs(5),
+            dally: Dally::Always(Duration::from_secs(5)),
         }
     }
 }
@@ -198,9 +215,9 @@ impl Timer {
         self.measured = Some(measured);
     }
 
-    /// The round trip is at most this long: what was answered may have been an earlier copy, and the
-    /// answer may be one that the peer's own clock repeated. Under heavy loss there is no better
-    /// measure, so one that is far below what is believed counts as if it were the first.
+    /// The round trip is at most this long: the answer may have waited for something. Under heavy loss
+    /// there is no better measure, so one that is far below what is believed counts as if it were
+    /// the first.
     pub(crate) fn at_most(&mut self, round_trip: Duration) {
         let first = Measured::first(round_trip);
         if first.longest() < self.base() {

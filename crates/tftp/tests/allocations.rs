@@ -30,6 +30,7 @@ fn no_block_and_no_ack_allocates() {
                 datagram[..DATA_HEADER_LEN].copy_from_slice(&header);
                 if let Ok(Some(block)) = receiver.handle_datagram(now, &datagram) {
                     received += u64::from(block.number == received + 1);
+                    assert!(receiver.kept(now).is_none());
                 }
             }
         }

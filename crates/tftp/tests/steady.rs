@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rig::{Folder, bytes};
 use tftp::drive::{OwnPort, ReceiveEvents, Sink, Source, Store, receive_file, send_file};
@@ -22,7 +22,7 @@ use tftp::io::{Port, SLOT_LEN, Slots};
 use tftp::options::Agreed;
 use tftp::receiver::{self, Receiver};
 use tftp::sender::{self, Sender};
-use tftp::transfer::Terms;
+use tftp::transfer::{Dally, Patience, Terms};
 use tftp::wire::Mode;
 
 struct Counting;
@@ -96,7 +96,9 @@ fn allocations(len: usize, mode: Mode, agreed: Agreed) -> u64 {
     let ports = [(); 2].map(|()| Arc::new(Port::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap()));
     let [sending, receiving] = ports.each_ref().map(|port| port.local_addr().unwrap());
     let [from, to] = ports;
-    let terms = Terms { agreed, ..Terms::default() };
+    let dally = Dally::AfterLosses { most: Duration::ZERO };
+    let patience = Patience { dally, ..Patience::default() };
+    let terms = Terms { agreed, patience, ..Terms::default() };
     let before = ALLOCATIONS.load(Ordering::Relaxed);
     let receiver = thread::spawn(move || {
         let mut channel = OwnPort::new(to, sending, Slots::new(4, SLOT_LEN));
@@ -118,8 +120,4 @@ struct Leaves;
 
 impl ReceiveEvents for Leaves {
     fn kept(&mut self, _: &Receiver, _: u64, _: u64) {}
-
-    fn stays(&self, _: &Receiver) -> bool {
-        false
-    }
 }

@@ -58,6 +58,12 @@ impl Server {
         cpu_of_group(self.child.id())
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that one process of it has had so far, in MiB.
     #[must_use]
     pub fn peak_memory(&self) -> Option<f64> {
@@ -232,6 +238,31 @@ pub fn cpu_of_ended() -> Option<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
     let micros = (usage.user_time() + usage.system_time()).num_microseconds();
     u64::try_from(micros).ok().map(Duration::from_micros)
+}
+
+/// Makes room for `wanted` open files, here and in what is started from here, as far as the system
+/// lets this user. Returns how many there may be.
+///
+/// # Errors
+/// When the limit cannot be read or raised.
+#[cfg(unix)]
+pub fn raise_files(wanted: u64) -> anyhow::Result<u64> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE).context("how many files may be open?")?;
+    let raised = wanted.clamp(now, most.max(now));
+    if raised > now {
+        setrlimit(Resource::RLIMIT_NOFILE, raised, most).context("cannot open more files")?;
+    }
+    Ok(raised)
+}
+
+/// There is no such limit here.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub fn raise_files(wanted: u64) -> anyhow::Result<u64> {
+    Ok(wanted)
 }
 
 /// Unknown here.

@@ -47,10 +47,21 @@ fn a_block_size_is_answered_with_itself_or_less() {
 #[test]
 fn a_timeout_is_answered_with_itself_or_not_at_all() {
     // S-63, S-64.
-    check("timeout 1", "timeout 1");
-    check("timeout 255", "timeout 255");
-    for odd in ["0", "256", "abc", "257", "-1"] {
-        check(&format!("timeout {odd}"), "");
+    for (value, want) in [
+        ("1", Some(1)),
+        ("255", Some(255)),
+        ("0", None),
+        ("256", None),
+        ("abc", None),
+        ("257", None),
+        ("-1", None),
+    ] {
+        let asked = bytes(&format!("timeout {value}"));
+        let got = answer(&request(&asked), true, None, &Limits::default()).unwrap();
+        assert_eq!((got.agreed.timeout, got.oack.is_some()), (want, want.is_some()), "{value}");
+        // In a download it is this end that would have to wait.
+        check(&format!("timeout {value}"), "");
+        check(&format!("timeout {value} blksize 600"), "blksize 600");
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::options::Agreed;
-use crate::transfer::Patience;
+use crate::transfer::{Dally, Patience};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -92,26 +92,124 @@ fn a_window_is_acknowledged_at_its_end() {
 
 #[test]
 fn a_gap_is_reported_once() {
-    // W-07, W-03: block 2 is lost; 3 and 4 are strays. Then the sender begins anew.
+    // W-07, W-03: block 2 is lost; 3 and 4 are strays. Then the sender begins anew, and block 4 was all
+    // that it could have known of.
     let script = [
         (1, "data 1"),
         (3, "data 3"),
         (3, "data 4"),
         (10, "data 2"),
         (11, "data 3"),
-        (12, "data 4"),
+        (11, "data 4"),
         (13, "data 5"),
     ];
     let want =
-        "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n11 wrote 3\n12 wrote 4\n13 wrote 5\n13 ACK 5";
+        "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n10 wrote 3\n10 wrote 4\n10 ACK 4\n13 wrote 5";
     check(4, Start::Ack, &script, want);
+    // What does not fit is not kept, and the sender sends it again.
+    let large = Agreed { windowsize: 300, ..Agreed::default() };
+    let got = talk(&Terms { agreed: large, ..Terms::default() }, Start::Ack, &script);
+    assert_eq!(got, "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n11 wrote 3\n11 wrote 4\n13 wrote 5");
+}
+
+#[test]
+fn a_gap_that_is_filled_is_acknowledged_up_to_the_next_one() {
+    // Blocks 2, 4 and the last, 6, come late; what is sent again behind a gap says nothing more.
+    let script = [
+        (1, "data 1"),
+        (3, "data 3"),
+        (3, "data 5"),
+        (10, "data 2"),
+        (11, "data 3"),
+        (12, "data 4"),
+        (12, "data 5"),
+        (20, "last 6"),
+        (21, "commit"),
+    ];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n10 wrote 3\n10 ACK 3\n\
+                12 wrote 4\n12 wrote 5\n12 ACK 5\n20 wrote 6\n21 ACK 6";
+    check(8, Start::Ack, &script, want);
+    // The last block may be among those that were kept.
+    let script = [(1, "data 1"), (3, "last 3"), (10, "data 2"), (11, "commit")];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n10 wrote 3\n11 ACK 3";
+    check(8, Start::Ack, &script, want);
+    // It is the report of the next gap: block 6 has nothing to add. Block 5 again has, the sender has
+    // begun anew somewhere else.
+    let script = [
+        (1, "data 1"),
+        (3, "data 5"),
+        (4, "data 3"),
+        (10, "data 2"),
+        (11, "data 6"),
+        (20, "data 5"),
+        (30, "data 4"),
+    ];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n4 ACK 1\n10 wrote 2\n10 wrote 3\n10 ACK 3\n20 ACK 3\n\
+                30 wrote 4\n30 wrote 5\n30 wrote 6\n30 ACK 6";
+    check(8, Start::Ack, &script, want);
+    let script = [(1, "data 1"), (3, "data 5"), (4, "data 3"), (10, "data 2"), (20, "data 5")];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n4 ACK 1\n10 wrote 2\n10 wrote 3\n10 ACK 3\n20 ACK 3";
+    check(8, Start::Ack, &script, want);
+    // One that is longer than agreed is not kept, and ends it when its turn comes.
+    let script = [(1, "data 1"), (3, "long 3"), (10, "data 2"), (11, "long 3")];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n11 block 3 has 513 bytes, 512 were agreed";
+    check(8, Start::Ack, &script, want);
+}
+
+#[test]
+fn what_was_on_its_way_when_its_ack_left_is_not_answered() {
+    // A sender that begins anew behind a gap sends all of the window: block 3 again at 12 cannot be
+    // for want of ACK 3, and a second one would be a report to it.
+    let script = [(1, "data 1"), (3, "data 3"), (10, "data 2"), (11, "data 3"), (40, "data 3")];
+    let want = "0 ACK 0\n1 wrote 1\n3 ACK 1\n10 wrote 2\n10 wrote 3\n10 ACK 3\n40 ACK 3";
+    check(8, Start::Ack, &script, want);
+}
+
+#[test]
+fn a_client_dallies_where_something_got_lost_for_as_long_as_the_sender_was_silent() {
+    // RFC 1350 §6. Nothing lost, or only something that came twice before the ACK can have arrived.
+    let whole = [(10, "data 1"), (10, "data 1"), (11, "data 2"), (11, "data 2"), (20, "last 3")];
+    dallies(4, &whole, None);
+    // A gap: three times the longest silence, 130 ms before block 2 came.
+    let gap = [(10, "data 1"), (11, "data 3"), (141, "data 2"), (150, "last 4")];
+    dallies(4, &gap, Some(390));
+    // A gap that was soon filled: the sender's clock has a least, and so has the dallying.
+    dallies(4, &[(10, "data 1"), (11, "last 3"), (12, "data 2")], Some(100));
+    // In lockstep there are no gaps: a block that comes again, when the ACK must have arrived.
+    dallies(1, &[(10, "data 1"), (60, "data 1"), (70, "last 2")], Some(150));
+    // Our own clock.
+    dallies(1, &[(10, "data 1"), (310, "tick"), (320, "last 2")], Some(930));
+    // However silent the sender was, there is an end.
+    dallies(1, &[(10, "data 1"), (900, "tick"), (2900, "last 2")], Some(2000));
+}
+
+#[track_caller]
+fn dallies(windowsize: u16, script: &[(u64, &str)], want: Option<u64>) {
+    let agreed = Agreed { windowsize, ..Agreed::default() };
+    let dally = Dally::AfterLosses { most: 2000 * MS };
+    let patience = Patience { dally, ..Patience::default() };
+    let end = script.last().unwrap().0;
+    let mut script = script.to_vec();
+    script.push((end, "commit"));
+    let wait = want.unwrap_or_default();
+    script.extend([(end + wait.saturating_sub(1), "tick"), (end + wait, "tick")]);
+    let got = talk(&Terms { agreed, patience, ..Terms::default() }, Start::Ack, &script);
+    assert!(got.ends_with(&format!("\n{} done", end + wait)), "{got}");
+}
+
+#[test]
+fn an_ack_that_was_repeated_does_not_shorten_the_clock() {
+    // ACK 0 again at 1000, and the answer to the first at 1050: the round trip is not 50 ms.
+    let script = [(1000, "tick"), (1050, "data 1"), (1500, "tick"), (2050, "tick")];
+    let want = "0 ACK 0\n1000 ACK 0\n1050 wrote 1\n1050 ACK 1\n2050 ACK 1";
+    check(1, Start::Ack, &script, want);
 }
 
 #[test]
 fn a_report_that_got_lost_is_repeated() {
     // The sender probes with a block that came before: it has not heard.
     let script = [(1, "data 1"), (3, "data 4"), (33, "data 4"), (40, "data 2")];
-    check(4, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n33 ACK 1\n40 wrote 2");
+    check(4, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n33 ACK 1\n40 wrote 2\n40 ACK 2");
     // Or it goes on and on: long after a round trip, and after some more strays.
     let script = [
         (1, "data 1"),
@@ -132,7 +230,7 @@ fn a_report_that_got_lost_is_repeated() {
 fn the_block_before_a_gap_again_is_silence() {
     // It was acknowledged by the report, and what follows it will speak for itself.
     let script = [(1, "data 1"), (3, "data 3"), (10, "data 1"), (11, "data 2")];
-    check(4, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n11 wrote 2");
+    check(4, Start::Ack, &script, "0 ACK 0\n1 wrote 1\n3 ACK 1\n11 wrote 2\n11 wrote 3\n11 ACK 3");
 }
 
 #[test]
@@ -143,10 +241,10 @@ fn the_end_of_a_window_again_means_that_its_ack_got_lost() {
         (2, "data 2"),
         (30, "data 1"),
         (31, "data 2"),
-        (32, "data 2"),
+        (35, "data 2"),
         (40, "data 3"),
     ];
-    let want = "0 ACK 0\n1 wrote 1\n2 wrote 2\n2 ACK 2\n31 ACK 2\n32 ACK 2\n40 wrote 3";
+    let want = "0 ACK 0\n1 wrote 1\n2 wrote 2\n2 ACK 2\n31 ACK 2\n35 ACK 2\n40 wrote 3";
     check(2, Start::Ack, &script, want);
 }
 
@@ -251,7 +349,14 @@ proptest! {
                     prop_assert_eq!(block.number, next);
                     prop_assert!(block.payload.len() <= 8);
                     next += 1;
-                    if block.is_last {
+                    let mut is_last = block.is_last;
+                    while let Some(block) = receiver.kept(now) {
+                        prop_assert_eq!(block.number, next);
+                        prop_assert!(block.payload.len() <= 8);
+                        next += 1;
+                        is_last = block.is_last;
+                    }
+                    if is_last {
                         receiver.committed(now);
                     }
                 }
@@ -292,7 +397,13 @@ fn talk(terms: &Terms, starts: Start, script: &[(u64, &str)]) -> String {
         let wrote = came.and_then(|block| receiver.handle_timeout(now).map(|()| block));
         match wrote {
             Ok(None) => {}
-            Ok(Some(block)) => lines.push(format!("{at} wrote {}", block.number)),
+            Ok(Some(block)) => {
+                lines.push(format!("{at} wrote {}", block.number));
+                while let Some(block) = receiver.kept(now) {
+                    assert!(block.payload.iter().all(|byte| u64::from(*byte) == block.number));
+                    lines.push(format!("{at} wrote {}", block.number));
+                }
+            }
             Err(error) => {
                 lines.push(format!("{at} {error}"));
                 assert_eq!((receiver.poll_timeout(), receiver.is_committed()), (None, false));
@@ -321,7 +432,7 @@ fn transmit(receiver: &mut Receiver, now: Instant, at: u64, lines: &mut Vec<Stri
 fn datagram(event: &str) -> Option<Vec<u8>> {
     let (what, number) = event.split_once(' ').unwrap_or((event, "0"));
     let [high, low] = number.parse::<u16>().unwrap().to_be_bytes();
-    let data = |len| [&[0, 3, high, low][..], &vec![7; len]].concat();
+    let data = |len| [&[0, 3, high, low][..], &vec![low; len]].concat();
     Some(match what {
         "tick" | "commit" | "request" => return None,
         "data" => data(512),

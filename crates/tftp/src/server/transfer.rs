@@ -19,7 +19,7 @@ use crate::options::{Agreed, Answer, Limits, Refusal, answer};
 use crate::receiver::{self, Receiver};
 use crate::root::{Denied, Existing};
 use crate::sender::{self, Sender};
-use crate::transfer::{Terms, TransferError};
+use crate::transfer::{Dally, Terms, TransferError};
 use crate::wire::{ErrorCode, Mode, Packet, Request};
 
 /// How many bytes of an upload wait to be written, at most.
@@ -171,7 +171,7 @@ impl Transfer<'_> {
 
     fn terms(&self, agreed: Agreed) -> Terms {
         let mut patience = self.config.patience;
-        patience.dally = patience.dally.min(DALLY);
+        patience.dally = Dally::Always(DALLY);
         Terms { agreed, patience, round_trip: None }
     }
 

@@ -59,8 +59,8 @@ impl Drop for Folder {
 /// The chapter's program, running.
 pub(crate) struct Program {
     child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
-    stderr: BufReader<std::process::ChildStderr>,
+    stdout: Box<dyn BufRead + Send>,
+    stderr: Box<dyn BufRead + Send>,
 }
 
 impl Program {
@@ -73,8 +73,8 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let stdout = Box::new(BufReader::new(child.stdout.take().unwrap()));
+        let stderr = Box::new(BufReader::new(child.stderr.take().unwrap()));
         Self { child, stdout, stderr }
     }
 
@@ -107,6 +107,14 @@ impl Program {
         let mut rest = Vec::new();
         self.stdout.read_to_end(&mut rest).unwrap();
         rest
+    }
+
+    /// Nobody wants to hear what it says from here on; but a full pipe would stop it.
+    pub(crate) fn ignore(&mut self) {
+        for pipe in [&mut self.stdout, &mut self.stderr] {
+            let mut pipe = std::mem::replace(pipe, Box::new(std::io::empty()));
+            std::thread::spawn(move || std::io::copy(&mut pipe, &mut std::io::sink()));
+        }
     }
 
     pub(crate) fn exit(&mut self) -> ExitStatus {

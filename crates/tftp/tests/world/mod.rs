@@ -196,15 +196,13 @@ impl World {
             Err(error) => self.receiver_ends = Some(Err(error)),
             Ok(None) => {}
             Ok(Some(block)) => {
-                match self.mode {
-                    Mode::Octet => self.written.extend(block.payload),
-                    Mode::Netascii => {
-                        let mut text = vec![0; block.payload.len() + 1];
-                        let progress = self.decoder.decode(block.payload, &mut text);
-                        self.written.extend(&text[..progress.written]);
-                    }
+                let mut is_last = block.is_last;
+                write(&mut self.written, &mut self.decoder, self.mode, block.payload);
+                while let Some(block) = receiver.kept(now) {
+                    is_last = block.is_last;
+                    write(&mut self.written, &mut self.decoder, self.mode, block.payload);
                 }
-                if block.is_last {
+                if is_last {
                     self.written.extend(self.decoder.finish());
                     receiver.committed(now);
                     self.whole_after = now - self.start;
@@ -223,6 +221,17 @@ impl World {
             sender: self.sender_ends.unwrap_or_else(|| unfinished(self.sender.is_done())),
             receiver: self.receiver_ends.unwrap_or_else(|| unfinished(receiver.is_committed())),
             took: self.whole_after,
+        }
+    }
+}
+
+fn write(file: &mut Vec<u8>, decoder: &mut Decoder, mode: Mode, payload: &[u8]) {
+    match mode {
+        Mode::Octet => file.extend(payload),
+        Mode::Netascii => {
+            let mut text = vec![0; payload.len() + 1];
+            let progress = decoder.decode(payload, &mut text);
+            file.extend(&text[..progress.written]);
         }
     }
 }
