@@ -103,7 +103,7 @@ impl FramingArgs {
     ///
     /// # Errors
     /// When the options do not go together.
-    pub fn choose(&self) -> anyhow::Result<Choice> {
+    pub fn choose(self) -> anyhow::Result<Choice> {
         self.options.fit(self.framing)?;
         self.options.choose(self.framing)
     }

@@ -22,6 +22,7 @@ use cli::{Advice, Exit, Period, ask_bytes, count, escape, note, say};
 use serde_json::{Value, json};
 
 use crate::choose::{Choice, FramingArgs};
+use crate::decoder::Decode;
 use crate::encode::{Room, write_frame};
 use crate::frame::FrameError;
 use crate::framed::{FramedReader, ReadError};
@@ -57,11 +58,11 @@ pub struct Args {
 /// # Errors
 /// When a call fails, a message cannot be sent, or the server breaks the framing.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let choice = args.framing.choose()?;
-    let Args { server, json, one_write, .. } = args;
+    let Args { server, framing, one_write, read_size, patience, json } = args;
+    let choice = framing.choose()?;
     let connection =
         TcpStream::connect(server).with_context(|| format!("cannot connect to {server}"))?;
-    connection.set_read_timeout(Some(args.patience.duration()))?;
+    connection.set_read_timeout(Some(patience.duration()))?;
     // Nothing is held back: what a message costs is to be seen, and not what Nagle makes of it.
     connection.set_nodelay(true)?;
     let all_said = Arc::new(AtomicBool::new(false));
@@ -77,7 +78,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     // If this fails the program ends, and the thread with it: nothing can end its wait for the
     // keyboard.
-    let heard = hear(&connection, &choice, &args)?;
+    let mut reader = FramedReader::with_buffer(
+        Recorder::new(&connection, json),
+        choice.decoder(),
+        read_size.get(),
+    );
+    hear(&mut reader, server, json)?;
+    let heard = reader.get_ref().calls().json();
     if !all_said.load(Ordering::Acquire) {
         bail!("{server} has closed the connection before all was said");
     }
@@ -179,24 +186,26 @@ impl Said {
 }
 
 /// Shows what the server says, until its half ends.
-fn hear(connection: &TcpStream, choice: &Choice, args: &Args) -> anyhow::Result<Value> {
-    let recorder = Recorder::new(connection, args.json);
-    let mut reader = FramedReader::with_buffer(recorder, choice.decoder(), args.read_size.get());
+fn hear(
+    reader: &mut FramedReader<Recorder<&TcpStream>, Box<dyn Decode + Send>>,
+    server: SocketAddr,
+    silent: bool,
+) -> anyhow::Result<()> {
     loop {
         match reader.read_frame() {
-            Ok(Some(message)) if !args.json => say!("server: {}", escape(message.bytes()))?,
+            Ok(Some(message)) if !silent => say!("server: {}", escape(message.bytes()))?,
             Ok(Some(_)) => {}
-            Ok(None) => return Ok(reader.get_ref().calls().json()),
+            Ok(None) => return Ok(()),
             Err(ReadError::Frame(error)) if error.goes_on => note!("not understood: {error}"),
-            Err(ReadError::Frame(error)) => return broken(error, args.server),
+            Err(ReadError::Frame(error)) => return broken(error, server),
             Err(ReadError::Io(error)) => {
-                return Err(error).with_context(|| format!("lost {}", args.server));
+                return Err(error).with_context(|| format!("lost {server}"));
             }
         }
     }
 }
 
-fn broken(error: FrameError, server: SocketAddr) -> anyhow::Result<Value> {
+fn broken(error: FrameError, server: SocketAddr) -> anyhow::Result<()> {
     Err(anyhow!(error))
         .with_context(|| format!("what {server} says cannot be understood"))
         .hint("do both ends use the same framing? `explain` helps with lengths")

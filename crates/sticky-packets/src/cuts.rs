@@ -41,18 +41,18 @@ pub struct Args {
 ///
 /// # Errors
 /// When a framing cannot carry a message, or the options do not go together.
-pub fn run(args: Args) -> anyhow::Result<()> {
-    let names = match args.framing {
+pub fn run(Args { framing, options, messages }: Args) -> anyhow::Result<()> {
+    let names = match framing {
         Some(name) => {
-            args.options.fit(name)?;
+            options.fit(name)?;
             vec![name]
         }
         None => Name::ALL.to_vec(),
     };
     say!("{:<10}{:>6}  {:<32}{:>8}  {:>6}", "framing", "bytes", "cut", "ways", "right")?;
     for name in names {
-        let choice = args.options.choose(name)?;
-        show(&choice, &args.messages)?;
+        let choice = options.choose(name)?;
+        show(&choice, &messages)?;
     }
     Ok(())
 }

@@ -136,13 +136,13 @@ impl Args {
         layout.context("no such layout").exit(Exit::Usage)
     }
 
-    fn bytes(&self) -> anyhow::Result<Vec<u8>> {
-        match (&self.text, &self.file) {
-            (Some(Bytes(bytes)), _) => Ok(bytes.clone()),
+    fn bytes(self) -> anyhow::Result<Vec<u8>> {
+        match (self.text, self.file) {
+            (Some(Bytes(bytes)), _) => Ok(bytes),
             (_, Some(path)) => {
-                read(path).with_context(|| format!("cannot read {}", path.display()))
+                read(&path).with_context(|| format!("cannot read {}", path.display()))
             }
-            (None, None) => Ok(self.hex.iter().flat_map(|hex| hex.0.iter().copied()).collect()),
+            (None, None) => Ok(self.hex.into_iter().flat_map(|hex| hex.0).collect()),
         }
     }
 }

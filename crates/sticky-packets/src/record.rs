@@ -107,9 +107,8 @@ mod tests {
     fn each_call_is_kept_with_what_it_gave_or_took() {
         let mut reads = Recorder::new(&b"hello"[..], true);
         let mut buffer = [0; 3];
-        for _ in 0..3 {
-            reads.read(&mut buffer).unwrap();
-        }
+        let lens = [3, 2, 0].map(|_| reads.read(&mut buffer).unwrap());
+        assert_eq!(lens, [3, 2, 0]);
         assert_eq!(reads.calls().json(), json!({ "calls": ["68656c", "6c6f", ""], "left_off": 0 }));
         // A writer with room for four bytes takes a part of what it is given.
         let mut room = [0; 4];

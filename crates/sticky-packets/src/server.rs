@@ -58,75 +58,59 @@ pub struct Args {
 /// # Errors
 /// When a call fails; with `--once` and `--json` also when the client breaks the framing.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let choice = args.framing.choose()?;
-    let stop = Stop::server()?;
-    let listener = TcpListener::bind(args.bind)
-        .map_err(cli::at_bind)
-        .with_context(|| format!("cannot listen on {}", args.bind))?;
-    let address = listener.local_addr()?;
-    match args.json {
-        true => note!("listening on {address}"),
-        false => cli::ready(address)?,
+    let choice = args.framing.clone().choose()?;
+    Server { args, choice }.serve()
+}
+
+struct Server {
+    args: Args,
+    choice: Choice,
+}
+
+impl Server {
+    fn serve(&self) -> anyhow::Result<()> {
+        let args = &self.args;
+        let stop = Stop::server()?;
+        let listener = TcpListener::bind(args.bind)
+            .map_err(cli::at_bind)
+            .with_context(|| format!("cannot listen on {}", args.bind))?;
+        let address = listener.local_addr()?;
+        match args.json {
+            true => note!("listening on {address}"),
+            false => cli::ready(address)?,
+        }
+
+        loop {
+            // Simplified: one client at a time, as in chapter 4's `talk`.
+            let (connection, client) = listener.accept().context("cannot accept a connection")?;
+            let _in_hand = stop.in_hand(format_args!("the conversation with {client}"));
+            let heard = self.hold(&connection);
+            if args.json {
+                say!("{}", heard.json(&self.choice))?;
+            }
+            match heard.ended {
+                Err(Over::Stdout(error)) => return Err(error.into()),
+                Err(over) if args.once || args.json => return over.report(client),
+                Err(over) => say!("lost {client}: {over}")?,
+                Ok(()) if !args.json => say!("the end; heard {}", heard.messages.total)?,
+                Ok(()) => {}
+            }
+            if args.once || args.json {
+                return Ok(());
+            }
+        }
     }
 
-    loop {
-        // Simplified: one client at a time, as in chapter 4's `talk`.
-        let (connection, client) = listener.accept().context("cannot accept a connection")?;
-        let _in_hand = stop.in_hand(format_args!("the conversation with {client}"));
-        let conversation = Conversation { connection, args: &args };
-        let heard = conversation.hold(&choice);
-        if args.json {
-            say!("{}", heard.json(&choice))?;
-        }
-        match heard.ended {
-            Err(Over::Stdout(error)) => return Err(error.into()),
-            Err(over) if args.once || args.json => return over.report(client),
-            Err(over) => say!("lost {client}: {over}")?,
-            Ok(()) if !args.json => say!("the end; heard {}", heard.messages.total)?,
-            Ok(()) => {}
-        }
-        if args.once || args.json {
-            return Ok(());
-        }
-    }
-}
-
-struct Conversation<'a> {
-    connection: TcpStream,
-    args: &'a Args,
-}
-
-/// What a client said.
-struct Heard {
-    messages: Messages,
-    reads: Value,
-    writes: Value,
-    ended: Result<(), Over>,
-}
-
-/// Why a conversation ended before its end.
-#[derive(Debug, Error)]
-enum Over {
-    #[error("{0}")]
-    Frame(FrameError),
-    #[error("{}", describe(.0))]
-    Lost(io::Error),
-    #[error(transparent)]
-    Stdout(#[from] StdoutError),
-}
-
-impl Conversation<'_> {
-    fn hold(&self, choice: &Choice) -> Heard {
-        let Args { json, read_size, .. } = *self.args;
-        let recorder = || Recorder::new(&self.connection, json);
+    fn hold(&self, connection: &TcpStream) -> Heard {
+        let (Args { json, read_size, .. }, choice) = (&self.args, &self.choice);
+        let recorder = || Recorder::new(connection, *json);
         let mut reader = FramedReader::with_buffer(recorder(), choice.decoder(), read_size.get());
         let mut writer = FramedWriter::new(recorder(), choice.encoder());
-        let mut messages = Messages::new(json);
+        let mut messages = Messages::new(*json);
         let patience = Some(self.args.patience.duration());
-        let ended = self
-            .connection
+        let ended = connection
             .set_read_timeout(patience)
-            .and_then(|()| self.connection.set_write_timeout(patience))
+            .and_then(|()| connection.set_write_timeout(patience))
             .map_err(Over::Lost)
             .and_then(|()| self.hear(&mut reader, &mut writer, &mut messages));
         let (reads, writes) = (reader.get_ref().calls(), writer.get_ref().calls());
@@ -164,6 +148,25 @@ impl Conversation<'_> {
         Ok(())
     }
     // ANCHOR_END: hear
+}
+
+/// What a client said.
+struct Heard {
+    messages: Messages,
+    reads: Value,
+    writes: Value,
+    ended: Result<(), Over>,
+}
+
+/// Why a conversation ended before its end.
+#[derive(Debug, Error)]
+enum Over {
+    #[error("{0}")]
+    Frame(FrameError),
+    #[error("{}", describe(.0))]
+    Lost(io::Error),
+    #[error(transparent)]
+    Stdout(#[from] StdoutError),
 }
 
 /// Says something, if the framing can.

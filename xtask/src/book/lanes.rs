@@ -325,7 +325,7 @@ fn draw_heard(out: &mut String, story: &Story, heard: &Message) {
         }
     };
     let mark = if right { "✓" } else { "✗" };
-    let long = format!("{mark} {name} {}", heard.text);
+    let long = format!("{mark} {name} {}", with_edges(&heard.text));
     let short = format!("{mark} {name}");
     let fits = svg::text_width(&long) < at(heard.end - heard.begin) - 8.0;
     let middle = LEFT + (at(heard.begin) + at(heard.end)) / 2.0;
@@ -336,6 +336,13 @@ fn draw_heard(out: &mut String, story: &Story, heard: &Message) {
 fn letter(number: usize) -> String {
     let letter = u8::try_from(number).ok().and_then(|number| b'A'.checked_add(number));
     char::from(letter.unwrap_or(b'?')).to_string()
+}
+
+/// A space at an edge would not be seen.
+fn with_edges(text: &str) -> String {
+    let inner = text.trim_matches(' ');
+    let before = text.len() - text.trim_start_matches(' ').len();
+    "␣".repeat(before) + inner + &"␣".repeat(text.len() - before - inner.len())
 }
 
 /// A byte in one cell.
