@@ -24,6 +24,7 @@ pub mod help;
 pub mod ladders;
 pub mod lanes;
 pub mod html;
+mod json;
 pub mod links;
 pub mod listing;
 pub mod markdown;

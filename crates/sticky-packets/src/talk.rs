@@ -27,7 +27,7 @@ use crate::by_hand::{read_message, write_message};
 /// There is so much room to begin with. A longer message makes more, up to its limit.
 const WORDS_LEN_MAX: usize = 4096;
 
-/// Two people, strictly in turns
+/// Chapter 4's talk between two, mended: a length in front of what is said
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]
