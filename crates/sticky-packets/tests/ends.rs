@@ -1,5 +1,7 @@
 //! `server` and `client` as programs: what the sessions do not show.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
@@ -123,7 +125,7 @@ impl Server {
         let mut line = String::new();
         let mut said = BufReader::new(said);
         said.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").expect(&line).to_owned();
+        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
         // What follows on it is short enough for the pipe.
         Self { child, address, rest: Box::new(rest.chain(said)) }
     }
