@@ -7,12 +7,13 @@
 //!   help.rs: help/*.txt                                          listing.rs: files/**
 //!  demos, recorded ───────┘
 //!   ladders.rs: **/ladders/*.svg
+//!   lanes.rs: **/lanes/*.svg
 //!
 //!  checked before: pages and anchors (markdown.rs, anchor.rs, sources.rs)
 //!  checked after:  what mdbook said, every link and #fragment (html.rs, links.rs)
 //! ```
 //!
-//! *Read:* [`sources`] → [`help`] → [`ladders`] → [`links`] → [`serve`]; [`markdown`], [`anchor`] and [`html`]
+//! *Read:* [`sources`] → [`help`] → [`ladders`] → [`lanes`] → [`links`] → [`serve`]; [`markdown`], [`anchor`] and [`html`]
 //! read text and touch no file.
 //!
 //! A page's link to a source file is relative, as a code host wants it. In the built book there
@@ -21,7 +22,9 @@
 pub mod anchor;
 pub mod help;
 pub mod ladders;
+pub mod lanes;
 pub mod html;
+mod json;
 pub mod links;
 pub mod listing;
 pub mod markdown;
@@ -102,6 +105,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let root = workspace::root();
     let mut problems = help::update(root, check)?;
     problems.extend(ladders::update(root, check)?);
+    problems.extend(lanes::update(root, check)?);
     let start = SystemTime::now();
     let built = build(root)?;
     problems.extend(built.problems);
@@ -116,7 +120,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let found = count(problems.len(), "problem");
     if check && !problems.is_empty() {
         return Err(anyhow!("the book has {found}"))
-            .hint("`cargo xtask book` brings help texts and ladders up to date; the rest is for you to mend");
+            .hint("`cargo xtask book` brings help texts and pictures up to date; the rest is for you to mend");
     }
     if !built.complete {
         bail!("mdbook could not build the book");

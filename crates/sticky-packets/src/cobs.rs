@@ -61,6 +61,7 @@ impl Framing for Cobs {
         if self.scanned > longest { Scan::TooLong { seen, declared: None } } else { Scan::More }
     }
 
+    // ANCHOR: open
     fn open<'a>(
         &self,
         raw: &'a [u8],
@@ -86,6 +87,7 @@ impl Framing for Cobs {
         }
         if scratch.len() > limit { Err(Unfit::TooLong) } else { Ok(Frame::Bytes(scratch)) }
     }
+    // ANCHOR_END: open
 
     fn opens_by_looking(&self) -> bool {
         true

@@ -161,6 +161,7 @@ pub trait Framing {
     }
 }
 
+// ANCHOR: scan
 /// What a framing found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scan {
@@ -183,6 +184,7 @@ pub enum Scan {
         flaw: Flaw,
     },
 }
+// ANCHOR_END: scan
 
 /// Why a whole frame is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -194,6 +194,7 @@ impl Any {
         usize::try_from(room).map_or(new, |room| new.get(..room).unwrap_or(new))
     }
 
+    // ANCHOR: scan-escaped
     fn scan_escaped(&mut self, new: &[u8], limit: u64) -> Scan {
         let mut rest = new;
         loop {
@@ -224,6 +225,7 @@ impl Any {
             }
         }
     }
+    // ANCHOR_END: scan-escaped
 }
 
 /// Takes the escapes out, and the delimiter from the end. Without an escape nothing is copied.

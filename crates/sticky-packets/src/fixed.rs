@@ -34,6 +34,7 @@ impl Fixed {
 }
 
 impl Framing for Fixed {
+    // ANCHOR: scan
     #[inline]
     fn scan(&mut self, new: &[u8], limit: u64) -> Scan {
         let size = self.size.get() as u64;
@@ -52,6 +53,7 @@ impl Framing for Fixed {
             }
         }
     }
+    // ANCHOR_END: scan
 
     #[inline]
     fn open<'a>(&self, raw: &'a [u8], _: &'a mut Vec<u8>, _: usize) -> Result<Frame<'a>, Unfit> {

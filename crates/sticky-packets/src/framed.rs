@@ -55,6 +55,7 @@ impl<R: Read, D: Decode> FramedReader<R, D> {
         Self { reader, decoder, buffer, at: 0, len: 0, ended: false }
     }
 
+    // ANCHOR: read-frame
     /// The next frame; `None` at the end of the stream.
     ///
     /// # Errors
@@ -75,6 +76,7 @@ impl<R: Read, D: Decode> FramedReader<R, D> {
             self.refill()?;
         }
     }
+    // ANCHOR_END: read-frame
 
     /// The reader, for its settings. What is read from it here is missing there.
     pub fn get_ref(&self) -> &R {

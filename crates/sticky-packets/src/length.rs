@@ -245,6 +245,7 @@ impl Length {
         Self { layout, head, from, least, scanned: 0, number: 0, total: 0 }
     }
 
+    // ANCHOR: total
     /// How long a frame is that begins with this number, if that can be.
     #[inline]
     fn total(&self, number: u64, limit: u64) -> Option<u64> {
@@ -252,6 +253,7 @@ impl Length {
         let len = total.checked_sub(self.layout.strip as u64)?;
         (total >= self.least && len <= limit).then_some(total)
     }
+    // ANCHOR_END: total
 
     /// The header, or its rest, when it comes in pieces.
     #[cold]

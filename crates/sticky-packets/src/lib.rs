@@ -8,15 +8,22 @@
 //!  messages      [hel]  [how]  [are]  [you]
 //! ```
 //!
-//! *Read*, from what looks right to what is:
+//! *Run:* `cargo xtask demo sticky-packets`. *Read*, from what looks right to what is:
 //!
+//! - The bug, and the least that mends it: [`naive`] → [`by_hand`] → [`talk`].
 //! - What comes out, and what is the same for all: [`frame`] → [`decoder`] → [`encode`].
 //! - Framings, each mending the one before: [`naive`] → [`fixed`] → [`line`] → [`delimiter`] →
 //!   [`length`] → [`varint`] → [`cobs`].
 //! - Around them: [`words`] (the same layout in netty's words and in tokio's) → [`framings`] (by
 //!   name) → [`framed`] (around any `Read` and `Write`).
+//! - Both ends, under any of them: [`server`] → [`client`], with [`choose`] (their options) and
+//!   [`record`] (what they wrote and read).
+//! - All there is to try without a socket: [`cuts`] → [`explain`].
 //! - Between the ends: [`sleeping`] → [`buffers`] → [`nagle`] → [`hostile`] → [`desync`] →
 //!   [`packets`], and what these share, [`loopback`] → [`queues`].
+//!
+//! *Left out:* the server talks with one client after the other, as chapter 4's `talk`; netstrings,
+//! HTTP's chunks and Redis's RESP are exercises.
 
 // The decoders: no socket, no clock.
 pub mod frame;
@@ -35,6 +42,16 @@ pub mod framings;
 
 // Around them.
 pub mod framed;
+pub mod by_hand;
+pub mod choose;
+pub mod record;
+
+// The two ends, and what is done with them.
+pub mod server;
+pub mod client;
+pub mod cuts;
+pub mod talk;
+pub mod explain;
 
 // Between the ends, and what goes wrong there.
 pub mod sleeping;

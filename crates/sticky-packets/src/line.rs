@@ -47,6 +47,7 @@ impl Line {
 }
 
 impl Framing for Line {
+    // ANCHOR: scan
     #[inline]
     fn scan(&mut self, new: &[u8], limit: u64) -> Scan {
         // A line of the greatest length, its carriage return, and its line feed.
@@ -66,6 +67,7 @@ impl Framing for Line {
         (self.scanned, self.cr) = (0, false);
         Scan::End(at + 1)
     }
+    // ANCHOR_END: scan
 
     #[inline]
     fn open<'a>(&self, raw: &'a [u8], _: &'a mut Vec<u8>, _: usize) -> Result<Frame<'a>, Unfit> {

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use sticky_packets::{buffers, desync, hostile, nagle, packets, sleeping};
+use sticky_packets::{
+    buffers, client, cuts, desync, explain, hostile, nagle, packets, server, sleeping, talk,
+};
 
 /// Chapter 5: where does one message end?
 #[derive(Parser)]
@@ -15,11 +17,25 @@ struct Program {
     color: cli::ColorArgs,
 }
 
-const SHELVES: cli::Shelves =
-    &[("Between the ends", &["sleeping", "buffers", "nagle", "hostile", "desync", "packets"])];
+const SHELVES: cli::Shelves = &[
+    ("Two ends, any framing", &["server", "client"]),
+    ("Where a message ends", &["cuts", "talk", "explain"]),
+    (
+        "Between the ends, and what goes wrong there",
+        &["sleeping", "buffers", "nagle", "hostile", "desync", "packets"],
+    ),
+];
 
 #[derive(Subcommand)]
 enum Lesson {
+    // Two ends, any framing.
+    Server(server::Args),
+    Client(client::Args),
+    // Where a message ends.
+    Cuts(cuts::Args),
+    Talk(talk::Args),
+    Explain(explain::Args),
+    // Between the ends, and what goes wrong there.
     Sleeping(sleeping::Args),
     Buffers(buffers::Args),
     Nagle(nagle::Args),
@@ -33,6 +49,11 @@ fn main() -> ExitCode {
     let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     program.color.apply();
     cli::run(|| match program.lesson {
+        Lesson::Server(args) => server::run(args),
+        Lesson::Client(args) => client::run(args),
+        Lesson::Cuts(args) => cuts::run(args),
+        Lesson::Talk(args) => talk::run(args),
+        Lesson::Explain(args) => explain::run(args),
         Lesson::Sleeping(args) => sleeping::run(args),
         Lesson::Buffers(args) => buffers::run(args),
         Lesson::Nagle(args) => nagle::run(args),

@@ -20,11 +20,13 @@ use crate::frame::Frame;
 pub struct Naive;
 
 impl Framing for Naive {
+    // ANCHOR: scan
     #[inline]
     fn scan(&mut self, new: &[u8], limit: u64) -> Scan {
         let window = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
         Scan::End(new.len().min(window))
     }
+    // ANCHOR_END: scan
 
     #[inline]
     fn open<'a>(&self, raw: &'a [u8], _: &'a mut Vec<u8>, _: usize) -> Result<Frame<'a>, Unfit> {

@@ -57,6 +57,7 @@ impl Varint {
 }
 
 impl Framing for Varint {
+    // ANCHOR: scan
     #[inline]
     fn scan(&mut self, new: &[u8], limit: u64) -> Scan {
         if let Some(missing) = self.missing {
@@ -89,6 +90,7 @@ impl Framing for Varint {
         }
         Scan::More
     }
+    // ANCHOR_END: scan
 
     #[inline]
     fn open<'a>(&self, raw: &'a [u8], _: &'a mut Vec<u8>, _: usize) -> Result<Frame<'a>, Unfit> {

@@ -115,7 +115,7 @@ fn build_if_old(root: &Path, built: &Mutex<SystemTime>) -> anyhow::Result<()> {
     let mut built = built.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let now = SystemTime::now();
     let mut sources = files_below(&root.join(PAGES), &[])?;
-    sources.extend(files_below(&root.join("crates"), &[".rs", ".demo", ".toml"])?);
+    sources.extend(files_below(&root.join("crates"), &[".rs", ".demo", ".diff", ".toml"])?);
     let changed = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
     if sources.iter().filter_map(|path| changed(path)).any(|time| time > *built) {
         for problem in super::build(root)?.problems {

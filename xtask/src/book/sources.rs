@@ -20,7 +20,7 @@ pub fn check(root: &Path) -> anyhow::Result<Vec<Problem>> {
         tree.files.insert(relative(root, &path), text);
     }
     for folder in SHOWN {
-        for path in files_below(&root.join(folder), &[".rs", ".demo", ".toml"])? {
+        for path in files_below(&root.join(folder), &[".rs", ".demo", ".diff", ".toml"])? {
             tree.files.insert(relative(root, &path), read(&path)?);
         }
     }

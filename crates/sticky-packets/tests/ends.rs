@@ -1,0 +1,176 @@
+//! `server` and `client` as programs: what the sessions do not show.
+
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const FRAMINGS: [&[&str]; 7] = [
+    &["--framing", "fixed", "--size", "40"],
+    &["--framing", "line"],
+    &["--framing", "delimiter"],
+    &["--framing", "delimiter", "--delimiter", r"\r\n"],
+    &["--framing", "length", "--length-field", "1,2", "--counts", "frame", "--endian", "little"],
+    &["--framing", "varint"],
+    &["--framing", "cobs"],
+];
+
+const TEXT: &str = "hello\n你好; \\\nhow are you?\n";
+
+#[test]
+fn what_one_end_says_the_other_hears_whatever_a_read_takes() {
+    for framing in FRAMINGS {
+        for read_size in ["1", "3", "1024"] {
+            let server = Server::start(&[framing, &["--json", "--read-size", read_size]].concat());
+            let client = server.talk(&[framing, &["--json", "--one-write"]].concat());
+            assert!(client.status.success(), "{framing:?}");
+            let (sent, heard) = (json(&client.stdout), server.json());
+            let texts = |value: &Value| {
+                let all = value["messages"].as_array().unwrap();
+                all.iter().map(|message| message["hex"].clone()).collect::<Vec<_>>()
+            };
+            assert_eq!(texts(&heard), texts(&sent), "{framing:?} {read_size}");
+            assert_eq!(sent["writes"]["calls"].as_array().unwrap().len(), 1);
+            let places = |value: &Value, key| value["messages"][2][key].as_u64().unwrap();
+            assert_eq!(places(&heard, "begin"), places(&sent, "begin"), "{framing:?}");
+            assert_eq!(places(&heard, "end"), places(&sent, "end"), "{framing:?}");
+        }
+    }
+}
+
+#[test]
+fn an_echo_comes_back_as_it_was_said() {
+    for framing in FRAMINGS {
+        let server = Server::start(&[framing, &["--echo", "--once", "--read-size", "5"]].concat());
+        let client = server.talk(&[framing, &["--read-size", "2"]].concat());
+        let said = String::from_utf8(client.stdout).unwrap();
+        assert_eq!(said, "server: hello\nserver: 你好; \\\nserver: how are you?\n", "{framing:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_breaks_the_framing_is_exit_code_3() {
+    for (framing, bytes, want) in [
+        ("length", &b"GET / HTTP/1.1\r\n\r\n"[..], "a length of 1195725856 is longer"),
+        ("length", b"\0\0\0\x05hel", "after 7 of 9 bytes"),
+        ("line", b"no end", "after 6 of nobody knows"),
+        ("varint", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "within 64 bits"),
+    ] {
+        let server = Server::start(&["--framing", framing, "--once"]);
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.write_all(bytes).unwrap();
+        // A server that has heard enough may have closed before.
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let (code, said) = server.end();
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains(want), "{said}");
+    }
+}
+
+#[test]
+fn a_peer_that_says_nothing_is_exit_code_4() {
+    let server = Server::start(&["--once", "--patience", "10ms"]);
+    let _silent = TcpStream::connect(&server.address).unwrap();
+    let (code, said) = server.end();
+    assert_eq!(code, Some(4), "{said}");
+}
+
+#[test]
+fn what_cannot_be_sent_is_told_and_the_rest_is_sent() {
+    let framing = ["--framing", "fixed", "--size", "10"];
+    let server = Server::start(&[&framing[..], &["--once"]].concat());
+    let client = server.talk(&framing);
+    let note = "not sent: a message of 12 bytes, and this framing can say 10 at most";
+    let stderr = String::from_utf8(client.stderr).unwrap();
+    assert!(stderr.starts_with(note), "{stderr}");
+    assert_eq!(client.status.code(), Some(1));
+    assert_eq!(String::from_utf8(client.stdout).unwrap(), "server: heard 2\n");
+}
+
+#[test]
+fn options_that_do_not_go_together_are_exit_code_2() {
+    for words in [&["--framing", "line", "--size", "8"][..], &["--framing", "lines"]] {
+        for end in ["server", "client"] {
+            let output = program().arg(end).args(words).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{end} {words:?}");
+        }
+    }
+}
+
+struct Server {
+    child: Child,
+    address: String,
+    /// The other of stdout and stderr, with its beginning.
+    rest: Box<dyn Read + Send>,
+}
+
+impl Server {
+    fn start(words: &[&str]) -> Self {
+        let mut child = program()
+            .args(["server", "--bind", "127.0.0.1:0"])
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (said, rest): (Box<dyn Read + Send>, Box<dyn Read + Send>) =
+            match words.contains(&"--json") {
+                true => (Box::new(stderr), Box::new(stdout)),
+                false => (Box::new(stdout), Box::new(stderr)),
+            };
+        let mut line = String::new();
+        let mut said = BufReader::new(said);
+        said.read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
+        // What follows on it is short enough for the pipe.
+        Self { child, address, rest: Box::new(rest.chain(said)) }
+    }
+
+    /// What a client says to it.
+    fn talk(&self, words: &[&str]) -> Output {
+        let mut client = program()
+            .args(["client", &self.address])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        client.stdin.take().unwrap().write_all(TEXT.as_bytes()).unwrap();
+        client.wait_with_output().unwrap()
+    }
+
+    fn json(mut self) -> Value {
+        let mut text = Vec::new();
+        self.rest.read_to_end(&mut text).unwrap();
+        assert!(self.child.wait().unwrap().success());
+        json(&text)
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut text = String::new();
+        self.rest.read_to_string(&mut text).unwrap();
+        (self.child.wait().unwrap().code(), text)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn json(text: &[u8]) -> Value {
+    serde_json::from_slice(text).unwrap()
+}
+
+fn program() -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_sticky-packets"));
+    program.env_remove("RUST_BACKTRACE");
+    program
+}
