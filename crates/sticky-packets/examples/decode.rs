@@ -240,10 +240,16 @@ impl Turn {
         self.measure(|| {
             let (mut frames, mut sum) = (0, 0);
             for read in stream.chunks(self.read) {
-                // In bounds: a chunk is not longer than that.
-                let room = &mut buffer[..read.len()];
-                room.copy_from_slice(read);
-                let mut input = black_box(&*room);
+                let mut input = if let Some(room) = decoder.spare(read.len()) {
+                    room.copy_from_slice(read);
+                    decoder.filled(read.len());
+                    &[]
+                } else {
+                    // In bounds: a chunk is not longer than that.
+                    let room = &mut buffer[..read.len()];
+                    room.copy_from_slice(read);
+                    black_box(&*room)
+                };
                 while let Ok(Some(frame)) = decoder.next_in(&mut input) {
                     look(&mut sum, frame.bytes());
                     frames += 1;

@@ -7,7 +7,7 @@
 //!   what was read        ├─ end ─┤── frame ──┤── frame ──┤─ begin ─┤
 //!                            │        │           │           │
 //!                            ▼        ▼           ▼           ▼
-//!            partial ── + ── copied   borrowed    borrowed    copied ──▶ partial
+//!            own buffer ── + ── copied   borrowed    borrowed    copied ──▶ own buffer
 //!                       │
 //!                       ▼
 //!                     frame
@@ -17,6 +17,10 @@
 //! beginning of a frame whose end has not come. A decoder between two frames keeps nothing, and
 //! after [`release`](Decode::release) not even an empty buffer: ten thousand connections that are
 //! idle share the one buffer of the loop that reads them.
+//!
+//! A frame that is much longer than a read would be copied twice, by the read and then by the
+//! decoder. So in the middle of one the next read goes straight into the decoder's buffer, if the
+//! caller asks for that with [`spare`](Decode::spare).
 //!
 //! Memory grows with bytes that came, up to the limit and never with a length that was announced.
 
@@ -66,7 +70,22 @@ pub trait Decode {
     /// [`next_in`](Decode::next_in), and one borrow less.
     fn feed(&mut self, bytes: &[u8]);
 
-    /// The next frame of what was fed.
+    /// Room for a read of `len` bytes in the decoder itself, if it is in the middle of a frame of
+    /// which as many have come: that saves a copy of them. `None`: read into a buffer of your own,
+    /// which is then the better place.
+    ///
+    /// ```text
+    /// let mut input = match decoder.spare(buffer.len()) {
+    ///     Some(room) => { let len = stream.read(room)?; decoder.filled(len); &[][..] }
+    ///     None => { let len = stream.read(&mut buffer)?; &buffer[..len] }
+    /// };
+    /// ```
+    fn spare(&mut self, len: usize) -> Option<&mut [u8]>;
+
+    /// The first `len` bytes of what was [`spare`](Decode::spare) are read: they are as good as fed.
+    fn filled(&mut self, len: usize);
+
+    /// The next frame of what was fed or filled.
     ///
     /// # Errors
     /// Those of [`next_in`](Decode::next_in).
@@ -116,10 +135,8 @@ pub enum Policy {
 /// Where a whole frame lies.
 #[derive(Clone, Copy, Debug)]
 pub enum Whole {
-    /// With the decoder: it came in several reads.
-    Kept,
-    /// In what was fed, from here to there.
-    Fed(usize, usize),
+    /// In the decoder's own buffer, from here to there.
+    Own(usize, usize),
     /// In what was read.
     Read(usize, usize),
 }
@@ -209,28 +226,20 @@ impl Unfit {
 /// A framing, and what is remembered between reads.
 #[derive(Clone, Debug)]
 pub struct Decoder<F> {
-    core: Core<F>,
-    /// What was fed, and how much of it is taken.
-    fed: Vec<u8>,
-    fed_taken: usize,
-}
-
-/// What is fed lies outside, so that it can be borrowed while this goes on.
-#[derive(Clone, Debug)]
-struct Core<F> {
     state: State<F>,
-    /// The beginning of a frame; or all of it, if it is lent out.
-    partial: Vec<u8>,
-    lent: bool,
+    /// Outside, so that it can be borrowed while the state goes on.
+    own: Buffer,
 }
 
-/// What is kept lies outside, for the same reason.
 #[derive(Clone, Debug)]
 struct State<F> {
     framing: F,
     limit: usize,
     policy: Policy,
     scratch: Vec<u8>,
+    /// The next byte begins a frame, nothing is skipped or dead. Almost always so, and then the
+    /// short way is taken.
+    calm: bool,
     /// Whether the frame that is being scanned was too long.
     skipping: bool,
     /// Where in the stream that frame begins, and how much of it was scanned.
@@ -239,9 +248,6 @@ struct State<F> {
     /// How many bytes of whole frames were looked at once more.
     opened: u64,
     dead: Option<FrameError>,
-    /// Nothing is unread, pending, skipped or dead: the next byte begins a frame. Almost always so,
-    /// and then the short way is taken.
-    calm: bool,
 }
 
 impl<F: Framing> Decoder<F> {
@@ -253,38 +259,126 @@ impl<F: Framing> Decoder<F> {
             limit,
             policy: Policy::default(),
             scratch: Vec::new(),
+            calm: true,
             skipping: false,
             offset: 0,
             scanned: 0,
             opened: 0,
             dead: None,
-            calm: true,
         };
-        let core = Core { state, partial: Vec::new(), lent: false };
-        Self { core, fed: Vec::new(), fed_taken: 0 }
+        Self { state, own: Buffer::default() }
     }
 
     /// What happens after a frame that is too long.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.core.state.policy = policy;
+        self.state.policy = policy;
         self
     }
 
-    /// The first bytes of `input` begin a frame, but no frame is whole.
-    #[cold]
-    fn stumble(&mut self, scan: Scan, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
-        self.core.state.calm = false;
-        self.core.settle();
-        match scan {
-            Scan::More => (input.len(), Ok(self.core.keep(input))),
-            unfit => self.core.refuse(unfit, 0, input),
+    /// Scans until a frame is whole, or all is scanned: what it holds, and then `input` from `used`
+    /// on. Says how much of `input` is used.
+    fn advance(
+        &mut self,
+        mut used: usize,
+        input: &[u8],
+    ) -> (usize, Result<Option<Whole>, FrameError>) {
+        if let Some(error) = self.state.dead {
+            return (used, Err(error));
+        }
+        loop {
+            let unread = self.own.unread();
+            let rest = input.get(used..).unwrap_or_default();
+            let new = if unread.is_empty() { rest } else { unread };
+            if new.is_empty() {
+                return (used, Ok(None));
+            }
+            let state = &mut self.state;
+            let limit = if state.skipping { u64::MAX } else { wide(state.limit) };
+            let scan = state.framing.scan(new, limit);
+            match self.scanned(scan, &mut used, input) {
+                Ok(None) => {}
+                found => return (used, found),
+            }
         }
     }
 
-    /// What was fed and is not taken.
-    fn unread(&self) -> &[u8] {
-        self.fed.get(self.fed_taken..).unwrap_or_default()
+    /// What was scanned is now part of a frame, or its end, or to be passed over, or refused.
+    fn scanned(
+        &mut self,
+        scan: Scan,
+        used: &mut usize,
+        input: &[u8],
+    ) -> Result<Option<Whole>, FrameError> {
+        let is_own = !self.own.unread().is_empty();
+        let rest = input.get(*used..).unwrap_or_default();
+        let (len, ended, refused) = match scan {
+            Scan::End(len) => (len, true, None),
+            Scan::More if is_own => (self.own.unread().len(), false, None),
+            Scan::More => (rest.len(), false, None),
+            Scan::TooLong { seen, declared } => {
+                let why = Why::TooLong { declared, limit: self.state.limit };
+                (seen, false, Some(self.refuse(why, rest)))
+            }
+            Scan::Broken { seen, flaw } => {
+                (seen, false, Some(self.refuse(Why::Broken(flaw), rest)))
+            }
+        };
+        self.state.scanned += wide(len);
+        self.state.calm = ended;
+        *used += if is_own { 0 } else { len };
+        let is_whole = ended && !self.state.skipping;
+        if is_whole && !is_own && self.own.begun().is_empty() {
+            return Ok(Some(Whole::Read(*used - len, *used)));
+        }
+        if is_own {
+            self.own.at += len;
+        } else if !self.state.skipping {
+            self.own.append(rest.get(..len).unwrap_or_default());
+            self.own.at = self.own.end;
+        }
+        if is_whole {
+            let from = self.own.begin;
+            self.own.drop_begun();
+            return Ok(Some(Whole::Own(from, self.own.at)));
+        }
+        if self.state.skipping {
+            self.own.drop_begun();
+        }
+        if ended {
+            self.state.skipping = false;
+            self.state.begin();
+        }
+        refused.map_or(Ok(None), Err)
+    }
+
+    /// There will be no frame: it is too long, or broken.
+    #[cold]
+    fn refuse(&mut self, why: Why, rest: &[u8]) -> FrameError {
+        let state = &mut self.state;
+        let goes_on = matches!(why, Why::TooLong { .. }) && state.policy == Policy::Skip;
+        state.skipping = true;
+        state.error(why, Excerpt::of(&[self.own.held(), rest]), goes_on)
+    }
+
+    /// The long way; after the short one, if that has scanned and found no end.
+    #[cold]
+    fn slowly<'a, 'b: 'a>(
+        &'a mut self,
+        scan: Option<Scan>,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Frame<'a>>, FrameError> {
+        let (source, mut used) = (*input, 0);
+        let found = scan.map_or(Ok(None), |scan| self.scanned(scan, &mut used, source));
+        let (used, found) = match found {
+            Ok(None) => self.advance(used, source),
+            found => (used, found),
+        };
+        *input = source.get(used..).unwrap_or_default();
+        match found? {
+            Some(whole) => self.open(whole, source).map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -295,111 +389,77 @@ impl<F: Framing> Decode for Decoder<F> {
         input: &mut &'b [u8],
     ) -> Result<Option<Frame<'a>>, FrameError> {
         let source = *input;
-        if self.core.state.calm && !source.is_empty() {
-            let limit = wide(self.core.state.limit);
-            match self.core.state.framing.scan(source, limit) {
-                Scan::End(end) => {
-                    let (raw, rest) = source.split_at_checked(end).unwrap_or((source, &[]));
-                    *input = rest;
-                    let state = &mut self.core.state;
-                    state.scanned = wide(raw.len());
-                    return state.open(raw).map(Some);
-                }
-                scan => {
-                    let (used, found) = self.stumble(scan, source);
-                    *input = source.get(used..).unwrap_or_default();
-                    return found.map(|_| None);
-                }
-            }
+        if !self.state.calm || source.is_empty() || self.own.at < self.own.end {
+            return self.slowly(None, input);
         }
-        let (used, found) = self.find(source);
-        *input = source.get(used..).unwrap_or_default();
-        match found? {
-            Some(whole) => self.open(whole, source).map(Some),
-            None => Ok(None),
+        match self.state.framing.scan(source, wide(self.state.limit)) {
+            Scan::End(end) => {
+                let (raw, rest) = source.split_at_checked(end).unwrap_or((source, &[]));
+                *input = rest;
+                self.state.scanned = wide(end);
+                self.state.open(raw).map(Some)
+            }
+            scan => self.slowly(Some(scan), input),
         }
     }
 
     fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
-        if self.unread().is_empty() {
-            let found = self.core.advance(input);
-            self.core.state.calm = self.core.is_calm();
-            return found;
-        }
-        let unread = self.fed.get(self.fed_taken..).unwrap_or_default();
-        let (used, found) = self.core.advance(unread);
-        let before = self.fed_taken;
-        self.fed_taken += used;
-        match found {
-            Ok(Some(Whole::Read(from, to))) => {
-                (0, Ok(Some(Whole::Fed(before + from, before + to))))
-            }
-            Ok(None) => self.find(input),
-            found => (0, found),
-        }
+        self.advance(0, input)
     }
 
     #[inline]
     fn open<'a>(&'a mut self, whole: Whole, input: &'a [u8]) -> Result<Frame<'a>, FrameError> {
         let raw = match whole {
+            Whole::Own(from, to) => self.own.bytes.get(from..to),
             Whole::Read(from, to) => input.get(from..to),
-            Whole::Fed(from, to) => self.fed.get(from..to),
-            Whole::Kept => {
-                self.core.lent = true;
-                self.core.state.calm = self.fed_taken == self.fed.len();
-                Some(self.core.partial.as_slice())
-            }
         };
-        self.core.state.open(raw.unwrap_or_default())
+        self.state.open(raw.unwrap_or_default())
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        // What is taken goes when it is at least half: a byte moves at most once for each that
-        // is fed.
-        if self.fed_taken * 2 >= self.fed.len() {
-            self.fed.drain(..self.fed_taken);
-            self.fed_taken = 0;
-        }
-        self.fed.extend_from_slice(bytes);
-        self.core.state.calm &= self.fed.is_empty();
+        self.own.append(bytes);
+    }
+
+    fn spare(&mut self, len: usize) -> Option<&mut [u8]> {
+        // What was announced counts for nothing here.
+        if self.own.held().len() < len { None } else { self.own.spare(len) }
+    }
+
+    fn filled(&mut self, len: usize) {
+        self.own.end = self.own.end.saturating_add(len).min(self.own.bytes.len());
     }
 
     fn finish(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
-        if let Some(error) = self.core.state.dead {
+        if let Some(error) = self.state.dead {
             return Err(error);
         }
-        self.core.settle();
-        let unread = self.unread().len();
-        let state = &self.core.state;
+        let unread = self.own.unread().len();
+        let state = &mut self.state;
         if state.skipping || (state.scanned == 0 && unread == 0) {
             return Ok(None);
         }
         if unread == 0 && state.framing.ends_with_the_stream() {
-            return self.open(Whole::Kept, &[]).map(Some);
+            let last = self.own.take(0);
+            return state.open(last).map(Some);
         }
         let why = Why::Ended { have: state.scanned + wide(unread), want: state.framing.wanted() };
-        let excerpt = Excerpt::of(&[&self.core.partial, self.unread()]);
-        Err(self.core.state.error(why, excerpt, false))
+        let excerpt = Excerpt::of(&[self.own.held()]);
+        Err(state.error(why, excerpt, false))
     }
 
     fn release(&mut self) {
-        if self.unread().is_empty() {
-            (self.fed, self.fed_taken) = (Vec::new(), 0);
+        if self.own.held().is_empty() {
+            self.own = Buffer::default();
         }
-        self.core.settle();
-        if self.core.partial.is_empty() {
-            self.core.partial = Vec::new();
-        }
-        self.core.state.scratch = Vec::new();
+        self.state.scratch = Vec::new();
     }
 
     fn status(&self) -> Status {
-        let Core { state, partial, lent } = &self.core;
-        let kept = if *lent { 0 } else { partial.len() };
+        let Self { state, own } = self;
         let taken = state.offset + state.scanned;
         Status {
-            pending: kept + self.unread().len(),
-            held: partial.capacity() + state.scratch.capacity() + self.fed.capacity(),
+            pending: own.held().len(),
+            held: own.bytes.capacity() + state.scratch.capacity(),
             taken,
             // What is taken was scanned, once: no framing is shown a byte again.
             examined: taken + state.opened + state.framing.examined_again(),
@@ -407,99 +467,83 @@ impl<F: Framing> Decode for Decoder<F> {
     }
 }
 
-impl<F: Framing> Core<F> {
-    /// Scans until a frame is whole. Says how much of `input` it took.
-    fn advance(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
-        if let Some(error) = self.state.dead {
-            return (0, Err(error));
-        }
-        self.settle();
-        let mut at = 0;
-        loop {
-            let new = input.get(at..).unwrap_or_default();
-            if new.is_empty() {
-                return (at, Ok(None));
-            }
-            let state = &mut self.state;
-            let limit = if state.skipping { u64::MAX } else { wide(state.limit) };
-            match state.framing.scan(new, limit) {
-                Scan::End(end) => {
-                    state.count(end);
-                    at += end;
-                    if state.skipping {
-                        state.skipping = false;
-                        state.begin();
-                    } else {
-                        return (at, Ok(Some(self.whole(at, new.get(..end).unwrap_or_default()))));
-                    }
-                }
-                Scan::More => return (input.len(), Ok(self.keep(new))),
-                unfit => return self.refuse(unfit, at, new),
-            }
-        }
-    }
+/// Bytes in a row: `begin` ≤ `at` ≤ `end`.
+///
+/// ```text
+///   │ taken │ begun, all scanned │ unread │ to be read into │
+///   0     begin                 at       end       bytes.len()
+/// ```
+#[derive(Clone, Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    begin: usize,
+    at: usize,
+    end: usize,
+}
 
-    /// These bytes belong to a frame whose end has not come.
-    fn keep(&mut self, new: &[u8]) -> Option<Whole> {
-        self.state.count(new.len());
-        if !self.state.skipping {
-            self.partial.extend_from_slice(new);
-        }
-        None
-    }
-
-    /// Whether the next byte begins a frame, and nothing else is to be thought of.
-    fn is_calm(&self) -> bool {
-        let Self { state, partial, .. } = self;
-        partial.is_empty() && !state.skipping && state.dead.is_none()
-    }
-
-    /// A frame has ended with these bytes, which end at `at` of the input. Says where it lies.
-    fn whole(&mut self, at: usize, last: &[u8]) -> Whole {
-        if self.partial.is_empty() {
-            return Whole::Read(at - last.len(), at);
-        }
-        self.partial.extend_from_slice(last);
-        Whole::Kept
-    }
-
-    /// There will be no frame: it is too long, or broken.
-    #[cold]
-    fn refuse(
-        &mut self,
-        scan: Scan,
-        at: usize,
-        new: &[u8],
-    ) -> (usize, Result<Option<Whole>, FrameError>) {
-        let state = &mut self.state;
-        let (seen, why, goes_on) = match scan {
-            Scan::More | Scan::End(_) => return (at, Ok(None)),
-            Scan::Broken { seen, flaw } => (seen, Why::Broken(flaw), false),
-            Scan::TooLong { seen, declared } => {
-                let why = Why::TooLong { declared, limit: state.limit };
-                (seen, why, state.policy == Policy::Skip)
-            }
-        };
-        let error = state.error(why, Excerpt::of(&[&self.partial, new]), goes_on);
-        state.count(seen);
-        state.skipping = true;
-        self.partial.clear();
-        (at + seen, Err(error))
-    }
-
-    /// What was lent out has come back: the borrow is over.
+impl Buffer {
+    /// What was fed and not scanned.
     #[inline]
-    fn settle(&mut self) {
-        if self.lent {
-            self.lent = false;
-            self.partial.clear();
+    fn unread(&self) -> &[u8] {
+        self.bytes.get(self.at..self.end).unwrap_or_default()
+    }
+
+    /// The beginning of a frame.
+    fn begun(&self) -> &[u8] {
+        self.bytes.get(self.begin..self.at).unwrap_or_default()
+    }
+
+    /// Both.
+    fn held(&self) -> &[u8] {
+        self.bytes.get(self.begin..self.end).unwrap_or_default()
+    }
+
+    fn drop_begun(&mut self) {
+        self.begin = self.at;
+    }
+
+    /// What is begun, and `len` bytes more: a frame. They stay where they are until more is added.
+    #[inline]
+    fn take(&mut self, len: usize) -> &[u8] {
+        let from = self.begin;
+        self.at += len;
+        self.begin = self.at;
+        self.bytes.get(from..self.at).unwrap_or_default()
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.spare(bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.end += bytes.len();
+        }
+    }
+
+    /// Zeros are written once for each byte of memory, not once for each read: `bytes` gets no
+    /// shorter.
+    #[inline]
+    fn spare(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.tidy();
+        let end = self.end.saturating_add(len);
+        if end > self.bytes.len() {
+            self.bytes.resize(end, 0);
+        }
+        self.bytes.get_mut(self.end..end)
+    }
+
+    /// What is taken goes when it is at least half: a byte moves at most once for each that is added.
+    #[inline]
+    fn tidy(&mut self) {
+        if self.begin >= self.end - self.begin && self.begin > 0 {
+            self.bytes.copy_within(self.begin..self.end, 0);
+            (self.at, self.end) = (self.at - self.begin, self.end - self.begin);
+            self.begin = 0;
         }
     }
 }
 
 impl<F: Framing> State<F> {
     /// What the frame says that has just ended.
-    #[inline]
+    #[inline(always)]
     fn open<'a>(&'a mut self, raw: &'a [u8]) -> Result<Frame<'a>, FrameError> {
         if self.framing.opens_by_looking() {
             self.opened += wide(raw.len());
@@ -525,11 +569,6 @@ impl<F: Framing> State<F> {
         error
     }
 
-    #[inline]
-    fn count(&mut self, seen: usize) {
-        self.scanned += wide(seen);
-    }
-
     /// The next byte is the first of a frame.
     #[inline]
     fn begin(&mut self) {
@@ -539,6 +578,13 @@ impl<F: Framing> State<F> {
 }
 
 impl<D: Decode + ?Sized> Decode for Box<D> {
+    fn next_in<'a, 'b: 'a>(
+        &'a mut self,
+        input: &mut &'b [u8],
+    ) -> Result<Option<Frame<'a>>, FrameError> {
+        (**self).next_in(input)
+    }
+
     fn find(&mut self, input: &[u8]) -> (usize, Result<Option<Whole>, FrameError>) {
         (**self).find(input)
     }
@@ -549,6 +595,14 @@ impl<D: Decode + ?Sized> Decode for Box<D> {
 
     fn feed(&mut self, bytes: &[u8]) {
         (**self).feed(bytes);
+    }
+
+    fn spare(&mut self, len: usize) -> Option<&mut [u8]> {
+        (**self).spare(len)
+    }
+
+    fn filled(&mut self, len: usize) {
+        (**self).filled(len);
     }
 
     fn finish(&mut self) -> Result<Option<Frame<'_>>, FrameError> {

@@ -5,6 +5,8 @@
 //!  TcpStream ◀─writev(2)─ head, body, tail ◀──── write_frame()
 //! ```
 //!
+//! In the middle of a message that is longer than the buffer, a read goes past it, into the decoder.
+//!
 //! A read that times out or would block is an error of that call only: what came is kept, and the
 //! next call goes on where it was. That is what `read_exact` cannot do; who gives up in the middle
 //! of it has lost bytes, and with them the boundary.
@@ -90,9 +92,16 @@ impl<R: Read, D: Decode> FramedReader<R, D> {
 
     fn refill(&mut self) -> io::Result<()> {
         loop {
-            match self.reader.read(&mut self.buffer) {
+            let spare = self.decoder.spare(self.buffer.len());
+            let is_spare = spare.is_some();
+            match self.reader.read(spare.unwrap_or(&mut self.buffer)) {
                 Ok(len) => {
-                    (self.at, self.len, self.ended) = (0, len, len == 0);
+                    self.ended = len == 0;
+                    if is_spare {
+                        self.decoder.filled(len);
+                    } else {
+                        (self.at, self.len) = (0, len);
+                    }
                     return Ok(());
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -105,7 +105,7 @@ impl Encode for Line {
 }
 
 /// From so many bytes on it pays to check many at a time.
-const WIDE: usize = 64;
+const WIDE: usize = 24;
 
 /// The text, or how many of the bytes are some.
 #[inline]

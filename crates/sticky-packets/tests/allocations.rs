@@ -70,6 +70,10 @@ fn check(name: &str, decoder: &mut dyn Decode, encoder: &dyn Encode) {
             if fed {
                 decoder.feed(input);
                 input = &[];
+            } else if let Some(room) = decoder.spare(input.len()) {
+                room.copy_from_slice(input);
+                decoder.filled(input.len());
+                input = &[];
             }
             while decoder.next_in(&mut input).unwrap().is_some() {
                 frames += 1;

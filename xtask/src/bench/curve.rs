@@ -134,14 +134,16 @@ mod tests {
     }
 
     #[test]
-    fn the_curve_in_the_book_is_the_one_that_was_measured() {
-        let read = |name: &str| {
-            std::fs::read_to_string(workspace::root().join("docs/en/src/tftp").join(name)).unwrap()
-        };
-        let drawn = svg(&read("windows.json")).unwrap();
-        assert!(
-            drawn == read("windows.svg"),
-            "draw it again: cargo xtask bench tftp --draw docs/en/src/tftp/windows.json > docs/en/src/tftp/windows.svg"
-        );
+    fn the_curves_in_the_book_are_those_that_were_measured() {
+        for (chapter, name) in [("tftp", "windows"), ("sticky-packets", "framings")] {
+            let path = format!("docs/en/src/{chapter}/{name}");
+            let read = |kind: &str| {
+                std::fs::read_to_string(workspace::root().join(format!("{path}.{kind}"))).unwrap()
+            };
+            assert!(
+                svg(&read("json")).unwrap() == read("svg"),
+                "draw it again: cargo xtask bench {chapter} --draw {path}.json > {path}.svg"
+            );
+        }
     }
 }

@@ -10,9 +10,9 @@
 //! be used. Every frame is looked at. What is measured is the processor's time, since a decoder waits
 //! for nothing.
 //!
-//! The copy that a read makes is in every figure. A message that is longer than a read is copied a
-//! second time by ours, which keeps its beginning, and not by tokio-util, which reads into the buffer
-//! that it decodes: so each connection needs one there, and none here.
+//! The copy that a read makes is in every figure. tokio-util reads into the buffer that it decodes, one
+//! for each connection; ours reads into one that all connections may share, and past it in the middle of
+//! a message that is longer.
 
 use std::path::Path;
 use std::process::Command;
@@ -66,6 +66,9 @@ const FRAMINGS: [(&str, [(&str, Goal); 4]); 3] = [
     ),
 ];
 
+/// Along the curves.
+const SIZES: [&str; 6] = ["16", "64", "256", "1024", "4096", "16384"];
+
 #[derive(Clone, Copy)]
 enum Goal {
     /// So many times tokio-util's.
@@ -90,7 +93,33 @@ pub fn prepare(args: &Args) -> anyhow::Result<Bench> {
             }
         }
     }
+    for (what, _) in FRAMINGS {
+        for (name, who) in [("ours", "ours"), ("tokio-util", "tokio")] {
+            contests.push(curve(&decode, what, name, who, turn));
+        }
+    }
     Ok(Bench { contests, skipped: Vec::new() })
+}
+
+/// GB/s for messages of each size, in large reads.
+fn curve(
+    decode: &Rc<Path>,
+    what: &'static str,
+    name: &str,
+    who: &'static str,
+    turn: Duration,
+) -> Contest {
+    let read = READS[0];
+    let entry = |size: &'static str| {
+        let decode = Rc::clone(decode);
+        let turn = move || measure(&decode, [who, what, size], read, turn);
+        Entry::new(format!("bytes in a message {size}"), turn)
+    };
+    Contest {
+        title: format!("curve: in reads of {read}, {what}, {name}"),
+        columns: COLUMNS,
+        entries: SIZES.map(entry).into(),
+    }
 }
 
 fn contest(
