@@ -17,7 +17,7 @@
 //! - Steps: [`talk`] → [`duplex`].
 //! - The room, without socket or clock. What it allows: [`policy`] (the limits) → [`name`] → [`rate`].
 //!   What comes: [`telnet`] → [`sticky_packets::line`] (bytes to lines; chapter 5's, to be taken on
-//!   trust here) → [`session`] (one client). What goes: [`log`](crate::log) (said to all) → [`queue`] (what
+//!   trust here) → [`session`] (one client). What goes: [`log`] (said to all) → [`queue`] (what
 //!   waits for one) → [`history`]. And [`room`]: all of them.
 //! - The engines around it: [`socket`] and [`console`] (what both need) → [`engine_poll`] (one thread
 //!   for all) → [`engine_threads`] (two threads for each client) → [`server`] (its flags, and which
