@@ -4,7 +4,7 @@
 //!  on a terminal                              in a pipe
 //!  ┌──────────────────────────┐
 //!  │ Ann: 你好                │ ◀── lines ──  lines ──▶ stdout
-//!  │ * 小红 has joined        │
+//!  │ * 小红 joined            │
 //!  │ > what I am ty_          │ ── lines ──▶  stdin ──▶ lines
 //!  └──────────────────────────┘
 //!   the line that is being typed stays below

@@ -15,10 +15,15 @@
 //! *Read*, from two people who take turns to a room of ten thousand:
 //!
 //! - Steps: [`talk`] → [`duplex`].
-//! - The room, without socket or clock: [`sticky_packets::line`] (bytes to lines, chapter 5's) →
-//!   [`session`] (one client) → [`room`] (all of them).
-//! - The engines around it: [`engine_threads`] (a thread for each client) → [`engine_poll`] (one
-//!   thread for all) → [`server`] (policies, signals, the operator) → [`client`].
+//! - The room, without socket or clock. What it allows: [`policy`] (the limits) → [`name`] → [`rate`].
+//!   What comes: [`telnet`] → [`sticky_packets::line`] (bytes to lines; chapter 5's, to be taken on
+//!   trust here) → [`session`] (one client). What goes: [`log`] (said to all) → [`queue`] (what
+//!   waits for one) → [`history`]. And [`room`]: all of them.
+//! - The engines around it: [`socket`] and [`console`] (what both need) → [`engine_poll`] (one thread
+//!   for all) → [`engine_threads`] (two threads for each client) → [`server`] (its flags, and which
+//!   engine) → [`client`]. [`stats`] is what they count.
+//!
+//! In a hurry: [`room`]'s head says what an engine does in a round, and [`engine_poll`] does it.
 //!
 //! Beside them: [`load`] talks and listens a thousandfold and measures; [`decode`] shows a line of the
 //! room for the cable.

@@ -47,6 +47,8 @@ struct Own {
     bytes: Vec<u8>,
     /// Whether it is the line that tells of a gap.
     is_gap: bool,
+    /// Whether its first line has begun, and this is the rest.
+    is_rest: bool,
 }
 
 /// A part of the queue: bytes of the log, or what is left of one of its own.
@@ -71,11 +73,9 @@ impl Queue {
 
     /// From here on, nothing more is. What was said until here still waits.
     pub fn leave(&mut self, log: &Log) {
-        let rest: Vec<u8> = self.pieces(log, usize::MAX).concat();
+        let (rest, begun) = (self.pieces(log, usize::MAX).concat(), !self.begun(log).is_empty());
         *self = Self::default();
-        if !rest.is_empty() {
-            self.push(&rest, log);
-        }
+        self.push_rest(&rest, begun, log);
     }
 
     /// The reader has said the last line in the log, and does not get it.
@@ -92,7 +92,9 @@ impl Queue {
         self.own_lines += line_feeds(lines);
         match self.own.back_mut() {
             Some(last) if last.at == at && !last.is_gap => last.bytes.extend_from_slice(lines),
-            _ => self.own.push_back(Own { at, bytes: lines.to_vec(), is_gap: false }),
+            _ => {
+                self.own.push_back(Own { at, bytes: lines.to_vec(), is_gap: false, is_rest: false })
+            }
         }
     }
 
@@ -101,7 +103,7 @@ impl Queue {
         let at = self.place.map_or(0, |_| log.end());
         self.own_len += line.len();
         self.own_lines += 1;
-        self.own.push_back(Own { at, bytes: line.to_vec(), is_gap: true });
+        self.own.push_back(Own { at, bytes: line.to_vec(), is_gap: true, is_rest: false });
     }
 
     /// Passes over what the reader has said, if nothing else waits.
@@ -211,10 +213,20 @@ impl Queue {
             (place.at, place.line) = (log.end(), log.next());
         }
         (self.own, self.own_sent, self.own_len, self.own_lines) = (VecDeque::new(), 0, 0, 0);
-        if !rest.is_empty() {
-            self.push(&rest, log);
-        }
+        self.push_rest(&rest, true, log);
         (all - u64::from(!rest.is_empty()) - u64::from(untold), untold)
+    }
+
+    /// Keeps what is left for a queue that is empty. A line in it that has `begun` must not be cut
+    /// either when all is dropped again before the system takes another byte.
+    fn push_rest(&mut self, rest: &[u8], begun: bool, log: &Log) {
+        if rest.is_empty() {
+            return;
+        }
+        self.push(rest, log);
+        if let Some(first) = self.own.front_mut() {
+            first.is_rest = begun;
+        }
     }
 
     /// The rest of a line that is sent in part.
@@ -225,7 +237,7 @@ impl Queue {
         {
             return log.bytes(place.at..log.line_end(place.line)).concat();
         }
-        let first = self.own.front().filter(|_| self.own_sent > 0);
+        let first = self.own.front().filter(|own| self.own_sent > 0 || own.is_rest);
         let Some(first) = first else { return Vec::new() };
         let (sent, rest) = first.bytes.split_at_checked(self.own_sent).unwrap_or_default();
         if sent.ends_with(b"\n") {
@@ -418,6 +430,11 @@ mod tests {
             assert_eq!(dropped, (4 - begun, false), "{sent} sent");
             let rest = text(&queue, &log);
             assert_eq!(queue.lines(&log), begun - whole);
+            // Nor is it when all is dropped again before another byte is sent.
+            queue.push_gap(b"*gap\n", &log);
+            log.append(Some(BOB), b"b3\n");
+            assert_eq!(queue.drop_all(&log), (1, true), "{sent} sent");
+            assert_eq!(text(&queue, &log), rest);
             queue.push(b"*end\n", &log);
             let got = format!("{}{}", &all[..sent], text(&queue, &log));
             assert!(

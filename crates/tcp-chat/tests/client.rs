@@ -355,6 +355,8 @@ mod terminal {
                 .args(["client", &listener.local_addr().unwrap().to_string()])
                 .args(args)
                 .env_remove("NO_COLOR")
+                // Where it is set, colours are shown on any terminal.
+                .env_remove("CI")
                 .env("TERM", "xterm-256color")
                 .envs(environment.iter().copied())
                 .stdin(end())
