@@ -64,7 +64,7 @@ pub struct Args {
     /// How long somebody may say nothing; people listen
     #[arg(long, value_name = "T", default_value = "off", value_parser = Limit::<Duration>::time)]
     idle: Limit<Duration>,
-    /// How many may be connected
+    /// How many may be connected; 4096 at most with threads
     #[arg(long, value_name = "N", default_value = "16384", value_parser = Limit::<usize>::some)]
     max_clients: Limit<usize>,
     /// How many from one address (from one /64 of IPv6); behind a proxy all have the proxy's
@@ -165,7 +165,13 @@ impl Args {
             flood: self.flood.0,
             login: self.login.0,
             idle: self.idle.0,
-            clients: self.max_clients.0,
+            clients: match self.engine {
+                Engine::Poll => self.max_clients.0,
+                Engine::Threads => {
+                    let most = engine_threads::CLIENTS_MAX;
+                    Some(self.max_clients.0.map_or(most, |asked| asked.min(most)))
+                }
+            },
             per_address: self.per_address.0,
             notices: self.notices.0,
             history_lines: self.history.0,
@@ -246,7 +252,30 @@ impl Limit<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn no_more_threads_are_started_than_the_system_has_room_for() {
+        for (engine, asked, most) in [
+            ("poll", "16384", Some(16_384)),
+            ("poll", "off", None),
+            ("threads", "16384", Some(4096)),
+            ("threads", "off", Some(4096)),
+            ("threads", "100", Some(100)),
+        ] {
+            let line = ["server", "--engine", engine, "--max-clients", asked];
+            let policy = Program::parse_from(line).args.policy();
+            assert_eq!(policy.clients, most, "{line:?}");
+        }
+    }
 
     #[test]
     fn every_limit_can_be_off() {

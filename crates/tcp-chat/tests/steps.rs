@@ -143,7 +143,7 @@ fn on_a_terminal_the_talk_client_prompts_when_it_is_its_turn() {
     terminal.types("\x04");
     assert_eq!(word(&mut server), *b"exit");
     drop(server);
-    terminal.shows("the end of input: exit\r\n");
+    terminal.shows("\r\nthe end of input: exit\r\n");
     terminal.shows(&format!("the talk with {address} is over\r\n"));
     assert_eq!(terminal.exit(), Some(0));
 }
