@@ -110,6 +110,23 @@ fn who_is_not_asked_for_a_name_is_told_when_the_server_closes() {
 }
 
 #[test]
+fn lines_have_their_times_for_those_who_ask_for_them() {
+    let (mut client, mut server) = start(&["--times"], "");
+    server.says("* x\nann: hi\n");
+    drop(server);
+    let shown = String::from_utf8(client.end().stdout).unwrap();
+    for (line, want) in shown.lines().zip(["* x", "ann: hi"]) {
+        let (time, rest) = line.split_at(6);
+        let is_time = time.bytes().zip(*b"00:00 ").all(|(byte, like)| match like {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == like,
+        });
+        assert!(is_time && rest == want, "{line:?}");
+    }
+    assert_eq!(shown.lines().count(), 2);
+}
+
+#[test]
 fn colours_are_for_those_who_ask_for_them() {
     for (args, want) in [
         (&["--color", "always"][..], "\u{1b}[2m* x\u{1b}[0m\n\u{1b}[38;5;"),

@@ -20,7 +20,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 
 use super::Outbox;
-use super::names::painted;
+use super::names::Look;
 
 const PROMPT: &str = "> ";
 
@@ -36,6 +36,7 @@ pub struct Keyboard(Editor<(), DefaultHistory>);
 /// Where what others say is shown. When it goes out of scope, the terminal is as it was before.
 pub struct Screen {
     printer: Box<dyn ExternalPrinter + Send>,
+    look: Look,
     in_color: bool,
     #[cfg(unix)]
     before: Option<nix::sys::termios::Termios>,
@@ -43,7 +44,7 @@ pub struct Screen {
 
 /// Both, or none where the terminal cannot do what that takes (`TERM=dumb`).
 #[must_use]
-pub fn open() -> Option<(Keyboard, Screen)> {
+pub fn open(look: Look) -> Option<(Keyboard, Screen)> {
     #[cfg(unix)]
     let before = nix::sys::termios::tcgetattr(std::io::stdin()).ok();
     // Lines that are pasted are to go as if they were typed, each for itself.
@@ -54,6 +55,7 @@ pub fn open() -> Option<(Keyboard, Screen)> {
     let in_color = choice != anstream::ColorChoice::Never;
     let screen = Screen {
         printer,
+        look,
         in_color,
         #[cfg(unix)]
         before,
@@ -100,7 +102,7 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn show(&mut self, line: &str) -> anyhow::Result<()> {
-        let mut text = painted(line);
+        let mut text = self.look.painted(line);
         if !self.in_color {
             text = anstream::adapter::strip_str(&text).to_string();
         }
