@@ -235,7 +235,7 @@ mod terminal {
 
     use std::fs::File;
     use std::os::fd::OwnedFd;
-    use std::os::unix::process::ExitStatusExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::sync::mpsc::{self, Receiver};
     use std::thread;
 
@@ -343,6 +343,37 @@ mod terminal {
         drop(server);
     }
 
+    /// The shell sets the terminal for itself while the program is stopped, as this test does.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn ctrl_z_stops_it_and_afterwards_the_line_is_still_there() {
+        use nix::sys::signal::{Signal, kill};
+        use nix::sys::termios::{SetArg, tcsetattr};
+
+        for _ in 0..10 {
+            let (mut terminal, mut server) = Terminal::start(&[], &[]);
+            let cooked = tcgetattr(&terminal.screen).unwrap();
+            terminal.shows("> ");
+            terminal.types("half a li");
+            terminal.shows("half a li");
+            terminal.types("\u{1a}");
+            let pid = terminal.child.id();
+            let start = std::time::Instant::now();
+            let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            while !stat().contains(") T ") {
+                assert!(start.elapsed() < PATIENCE, "{}", stat());
+                thread::yield_now();
+            }
+            assert!(terminal.is_as_it_was());
+            tcsetattr(&terminal.screen, SetArg::TCSANOW, &cooked).unwrap();
+            kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGCONT).unwrap();
+            terminal.shows("> half a li");
+            assert!(!terminal.is_as_it_was());
+            terminal.types("ne\r");
+            server.hears("half a line");
+        }
+    }
+
     #[test]
     fn a_name_has_a_colour_unless_nobody_wants_one() {
         for (environment, colored) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
@@ -377,6 +408,8 @@ mod terminal {
                 .stdin(end())
                 .stdout(end())
                 .stderr(end())
+                // Ctrl-Z stops a group, and the test shall not be of it.
+                .process_group(0)
                 .spawn()
                 .unwrap();
             let keyboard = File::from(pty.master);
