@@ -33,8 +33,9 @@ use crate::stats::Stats;
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 
-/// One buffer reads for all.
-const READ_LEN: usize = 64 << 10;
+/// One buffer reads for all. That much may also wait in a session whose peer says more than they
+/// may, ten thousand of them at once; so it is not larger.
+const READ_LEN: usize = 16 << 10;
 
 /// Pieces that one writev(2) takes together.
 const PIECES_MAX: usize = 32;

@@ -281,12 +281,14 @@ impl Room {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The operator speaks.
-    pub fn operator_says(&mut self, text: &str) {
+    /// The operator speaks. Says whether that is short enough for a line.
+    pub fn operator_says(&mut self, text: &str) -> bool {
         let line = format!("* {OPERATOR}: {}\n", cli::escape(text.as_bytes()));
-        if !text.trim().is_empty() && line.len() <= LINE_LEN_MAX {
+        let fits = line.len() <= LINE_LEN_MAX + 1;
+        if fits && !text.trim().is_empty() {
             self.announce(None, &line, Kind::Talk);
         }
+        fits
     }
 
     /// The operator throws somebody out. Says whether there was somebody of that name.

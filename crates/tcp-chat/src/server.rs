@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use cli::{Period, Stop};
+use cli::{Advice, Exit, Period, Stop};
 
 use crate::console::{Command, Console, Inbox};
 use crate::policy::{Policy, Slow};
@@ -118,6 +118,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // Held until all is said, or the process would end under our hands.
     let _in_hand = stop.in_hand("what was said to those who do not read");
     socket::raise_descriptors();
+    args.options()
+        .try_out(args.bind)
+        .context("the system refuses an option for connections")
+        .hint("see --keepalive (on Linux 1s to 9h), --user-timeout and --send-buffer")
+        .exit(Exit::Usage)?;
     let listener = socket::listen(args.bind)
         .map_err(cli::at_bind)
         .with_context(|| format!("cannot listen on {}", args.bind))?;

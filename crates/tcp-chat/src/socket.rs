@@ -51,6 +51,17 @@ impl Options {
         }
         Ok(())
     }
+
+    /// Sets them on a socket that is not used, to hear before anybody comes what the system refuses:
+    /// Linux has no keepalive below a second, nor above 32,767. Later, everybody who comes would be
+    /// turned away for it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn try_out(&self, bind: SocketAddr) -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(bind), Type::STREAM, Some(Protocol::TCP))?;
+        self.apply(&SockRef::from(&socket))
+    }
 }
 
 /// Listens there.

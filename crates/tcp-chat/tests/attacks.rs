@@ -386,6 +386,23 @@ fn a_burst_costs_far_fewer_system_calls_than_it_has_lines() {
     }
 }
 
+/// Found out before anybody comes: a connection that cannot be set up is one that is turned away.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_option_that_the_system_refuses_is_an_error_at_the_start() {
+    for (keepalive, why) in [("500ms", "EINVAL"), ("10h", "EINVAL")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tcp-chat"))
+            .args(["server", "--bind", "127.0.0.1:0", "--keepalive", keepalive])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(why) && errors.contains("--keepalive"), "{errors}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
 #[test]
 fn a_full_room_says_so() {
     for engine in ENGINES {

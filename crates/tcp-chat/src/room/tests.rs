@@ -495,7 +495,8 @@ fn the_operator_hears_the_talk_and_speaks_and_throws_out() {
     world.says(ann, "hello");
     world.says(ann, "/msg bob between us");
     world.out.clear();
-    world.room.operator_says("dinner");
+    assert!(world.room.operator_says("dinner"));
+    assert!(!world.room.operator_says(&"x".repeat(LINE_LEN_MAX)));
     world.pump();
     world.hears(ann, "* operator: dinner\n");
     let now = world.now;
