@@ -374,22 +374,18 @@ impl Shared {
         while !rest.is_empty() {
             match (&connection.stream).write(rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Unix says `WouldBlock` when the time runs out, Windows `TimedOut`.
-                Err(error)
-                    if !blocked
-                        && matches!(
-                            error.kind(),
-                            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                        ) =>
-                {
-                    blocked = true;
-                    connection.stream.set_write_timeout(None)?;
-                    let mut state = self.lock();
-                    state.room.set_blocked(connection.id, true);
-                    self.turn(&mut state);
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if !blocked && is_out_of_time(&error) => {}
                 Err(error) => return Err(error),
+            }
+            // A part is written, too, when the time runs out. Who reads a little now and then has to
+            // count as blocked, or all would talk at their pace.
+            if !rest.is_empty() && !blocked {
+                blocked = true;
+                connection.stream.set_write_timeout(None)?;
+                let mut state = self.lock();
+                state.room.set_blocked(connection.id, true);
+                self.turn(&mut state);
             }
         }
         if blocked {
@@ -404,6 +400,11 @@ impl State {
     fn connection(&self, id: Id) -> Option<&Arc<Connection>> {
         self.connections.get(id.index())?.as_ref().filter(|connection| connection.id == id)
     }
+}
+
+/// Unix says `WouldBlock` when a timeout runs out, Windows `TimedOut`.
+fn is_out_of_time(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
