@@ -556,6 +556,7 @@ fn nobody_has_gone_whose_last_word_is_still_being_written() {
         assert_eq!(buffer, b"* Good-bye: the server is stopping\n");
     }
     let lines_out = world.room.stats().lines_out;
+    world.room.end_of_input(bob);
     world.room.delivered(ann);
     assert!(!world.room.knows(ann) && world.room.knows(bob));
     assert_eq!((world.room.is_over(), world.room.stats().undelivered), (false, 0));
