@@ -39,6 +39,7 @@ use cli::{Advice, Exit, ask_bytes, note, say};
 use socket2::{SockRef, TcpKeepalive};
 
 use inbox::Inbox;
+use names::Look;
 
 /// Takes part in a room
 #[derive(Clone, Debug, clap::Args)]
@@ -52,6 +53,9 @@ pub struct Args {
     /// Your name in the room; without it the server's question is yours to answer
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
+    /// Show when each line came: local time, HH:MM
+    #[arg(long)]
+    times: bool,
 }
 
 /// Where the server is: an address, or a name that the system looks up.
@@ -75,7 +79,8 @@ const KEEPALIVE: TcpKeepalive =
 /// # Errors
 /// When the server cannot be reached, does not take the name, or ends the conversation.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let Args { server: Server(server), name } = args;
+    let Args { server: Server(server), name, times } = args;
+    let look = Look { times };
     let stream = TcpStream::connect(server.as_str())
         .with_context(|| format!("cannot connect to {server}"))?;
     // A line is to go when it is typed, not when the one before was acknowledged (RFC 896).
@@ -87,10 +92,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if let Some(name) = name {
-        log_in(&mut inbox, &outbox, &name, on_terminal)
+        let deadline = Instant::now() + PATIENCE;
+        log_in(&mut inbox, &outbox, &name, look, on_terminal, deadline)
             .with_context(|| format!("cannot enter the room at {server}"))?;
     }
-    let screen = if on_terminal { terminal::open() } else { None };
+    let screen = if on_terminal { terminal::open(look) } else { None };
     let ended = match screen {
         Some((keyboard, mut screen)) => {
             keyboard.type_into(outbox.clone());
@@ -100,7 +106,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         None => {
             let outbox = outbox.clone();
             thread::spawn(move || pass_on(&outbox));
-            listen(&mut inbox, |line| Ok(say!("{}", names::painted(line))?))
+            listen(&mut inbox, |line| Ok(say!("{}", look.painted(line))?))
         }
     };
     ended.with_context(|| format!("the conversation with {server} broke off"))?;
@@ -117,9 +123,10 @@ fn log_in(
     inbox: &mut Inbox,
     outbox: &Outbox,
     name: &str,
+    look: Look,
     can_ask_again: bool,
+    deadline: Instant,
 ) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
     let mut asked = false;
     loop {
         let line = inbox
@@ -136,7 +143,7 @@ fn log_in(
                 outbox.say(name.as_bytes()).context("cannot say the name")?;
             }
             (true, true) if can_ask_again => {
-                say!("{}", names::painted(&line))?;
+                say!("{}", look.painted(&line))?;
                 return Ok(());
             }
             // What comes from a pipe is meant for the room, and never to become a name.
@@ -145,7 +152,7 @@ fn log_in(
                     .hint("choose another --name");
             }
             (false, _) => {
-                say!("{}", names::painted(&line))?;
+                say!("{}", look.painted(&line))?;
                 if line.starts_with(WELCOME) {
                     return Ok(());
                 }
@@ -258,6 +265,8 @@ fn name(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     #[test]
@@ -275,6 +284,21 @@ mod tests {
             let got = text.parse::<Server>().unwrap_err();
             assert!(got.contains(why), "{text}: {got}");
         }
+    }
+
+    #[test]
+    fn whoever_never_asks_for_a_name_is_waited_for_until_the_deadline_only() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(b"220 mail ready\n").unwrap();
+        let mut inbox = Inbox::new(stream.try_clone().unwrap());
+        let outbox = Outbox { stream: Arc::new(stream), leaving: Arc::default() };
+        let soon = Instant::now() + Duration::from_millis(1);
+        let late = log_in(&mut inbox, &outbox, "ann", Look::default(), true, soon).unwrap_err();
+        assert!(late.to_string().contains("does not ask for a name"), "{late:?}");
+        let cause = late.root_cause().downcast_ref::<std::io::Error>().unwrap().kind();
+        assert!(matches!(cause, ErrorKind::TimedOut | ErrorKind::WouldBlock), "{late:?}");
     }
 
     #[test]

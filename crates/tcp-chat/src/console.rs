@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::policy::LINE_LEN_MAX;
 use crate::room::Room;
 
 /// So many lines wait for a terminal that takes none.
@@ -117,7 +118,8 @@ impl Console {
 
     fn put(&mut self, line: Out) {
         if self.lost > 0 {
-            let told = Out::Note(format!("{} lines were not shown", self.lost));
+            let lost = usize::try_from(self.lost).unwrap_or(usize::MAX);
+            let told = Out::Note(format!("{} not shown", cli::count(lost, "line")));
             if self.lines.try_send(told).is_ok() {
                 self.lost = 0;
             }
@@ -157,7 +159,11 @@ pub fn obey(
     command: Command,
 ) {
     match command {
-        Command::Say(text) => room.operator_says(&text),
+        Command::Say(text) => {
+            if !room.operator_says(&text) {
+                console.note(format!("not said: {LINE_LEN_MAX} bytes at most"));
+            }
+        }
         Command::Kick(name) => {
             if !room.kick(now, &name) {
                 console.note(format!("nobody here is called {}", cli::escape(name.as_bytes())));

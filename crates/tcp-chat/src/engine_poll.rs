@@ -9,9 +9,9 @@
 //!                                              └────────────────────────────────────┘
 //! ```
 //!
-//! mio's readiness comes in edges: it says once that a socket *has become* readable. So what is not
-//! read to its end is remembered here (`readable`), and so is a socket whose peer says more than it
-//! may. What the system does not take, waits in the room until the socket has become writable.
+//! mio's readiness comes in edges: it says once that a socket *has become* readable. So a socket that
+//! is not read to its end is remembered as `readable`, and read again when the room listens to its
+//! peer again, who may have said more than they may. What the system does not take, waits in the room until the socket has become writable.
 //!
 //! A connection costs its [`Session`](crate::session::Session) and a socket: no thread, no buffer.
 
@@ -33,8 +33,9 @@ use crate::stats::Stats;
 const LISTENER: Token = Token(usize::MAX - 1);
 const WAKER: Token = Token(usize::MAX - 2);
 
-/// One buffer reads for all.
-const READ_LEN: usize = 64 << 10;
+/// One buffer reads for all. That much may also wait in a session whose peer says more than they
+/// may, ten thousand of them at once; so it is not larger.
+const READ_LEN: usize = 16 << 10;
 
 /// Pieces that one writev(2) takes together.
 const PIECES_MAX: usize = 32;
@@ -56,8 +57,8 @@ pub struct Engine {
     inbox: Arc<Inbox>,
     grace: Duration,
     door: Door,
-    /// Who may have sent something that is not read.
-    readable: Vec<Id>,
+    /// Who is readable and listened to.
+    to_read: Vec<Id>,
     readers: Vec<Id>,
     buffer: Box<[u8]>,
 }
@@ -65,6 +66,8 @@ pub struct Engine {
 struct Connection {
     id: Id,
     stream: TcpStream,
+    /// They may have sent something that is not read.
+    readable: bool,
     /// The system takes no more until it says so.
     blocked: bool,
     /// They have closed their end, so a read that is short was not the last.
@@ -109,7 +112,7 @@ impl Engine {
             inbox,
             grace,
             door: Door::default(),
-            readable: Vec::new(),
+            to_read: Vec::new(),
             readers: Vec::new(),
             buffer: vec![0; READ_LEN].into(),
         })
@@ -146,8 +149,9 @@ impl Engine {
             self.room.handle_timeout(now);
             // 3. Do what was asked, and write what came of it, in turns.
             self.work(now);
-            // 4. See off who goes, and let the operator see it.
+            // 4. See off who goes, hear the others, and let the operator see it.
             self.act();
+            self.listen();
             console::show(&mut self.room, &mut self.console);
         }
         self.console.finish();
@@ -156,8 +160,7 @@ impl Engine {
     // ANCHOR_END: serve
 
     fn timeout(&self, now: Instant) -> Option<Duration> {
-        let at_once = self.readable.iter().any(|id| self.room.wants_input(*id));
-        if at_once || (self.door.waiting && self.door.shut_until.is_none()) {
+        if !self.to_read.is_empty() || (self.door.waiting && self.door.shut_until.is_none()) {
             return Some(Duration::ZERO);
         }
         let next = [self.room.poll_timeout(), self.door.shut_until].into_iter().flatten().min()?;
@@ -182,8 +185,12 @@ impl Engine {
                     self.room.set_blocked(id, false);
                     self.write(now, id);
                 }
-                if event.is_readable() && !self.readable.contains(&id) {
-                    self.readable.push(id);
+                // A flag and no search: ten thousand may be readable at once.
+                if event.is_readable()
+                    && let Some(connection) = known(&mut self.connections, id)
+                    && !std::mem::replace(&mut connection.readable, true)
+                {
+                    self.to_read.push(id);
                 }
             }
         }
@@ -244,7 +251,7 @@ impl Engine {
             self.connections.resize_with(id.index() + 1, || None);
         }
         if let Some(place) = self.connections.get_mut(id.index()) {
-            *place = Some(Connection { id, stream, blocked: false, ended: false });
+            *place = Some(Connection { id, stream, readable: false, blocked: false, ended: false });
         }
         if let Err(error) = registered {
             self.room.broken(now, id, socket::reason(&error));
@@ -253,19 +260,21 @@ impl Engine {
     }
 
     fn read_all(&mut self, now: Instant) {
-        let mut readable = std::mem::take(&mut self.readable);
-        readable.retain(|id| self.read(now, *id));
-        readable.append(&mut self.readable);
-        self.readable = readable;
+        for id in std::mem::take(&mut self.to_read) {
+            let readable = self.read(now, id);
+            if let Some(connection) = known(&mut self.connections, id) {
+                connection.readable = readable;
+            }
+        }
     }
 
-    /// Reads once. Says whether there may be more.
+    /// Reads once. Says whether there may be more, for when they are listened to again.
     fn read(&mut self, now: Instant, id: Id) -> bool {
         let Some(connection) = known(&mut self.connections, id) else { return false };
         if !self.room.wants_input(id) {
             return true;
         }
-        match connection.stream.read(&mut self.buffer) {
+        match read(&mut connection.stream, &mut self.buffer) {
             Ok(0) => {
                 self.room.end_of_input(id);
                 false
@@ -278,7 +287,6 @@ impl Engine {
                 !all
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
             Err(error) => {
                 self.room.broken(now, id, socket::reason(&error));
                 false
@@ -335,6 +343,18 @@ impl Engine {
     }
     // ANCHOR_END: work
 
+    /// Reads on, in the next round, from those who had to wait for that.
+    fn listen(&mut self) {
+        let mut listening = std::mem::take(&mut self.readers);
+        self.room.poll_listening(&mut listening);
+        for id in listening.drain(..) {
+            if known(&mut self.connections, id).is_some_and(|connection| connection.readable) {
+                self.to_read.push(id);
+            }
+        }
+        self.readers = listening;
+    }
+
     fn act(&mut self) {
         while let Some(action) = self.room.poll_action() {
             match action {
@@ -353,6 +373,15 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+}
+
+fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
         }
     }
 }

@@ -14,12 +14,13 @@
 //! connection costs two stacks; and who is to wait for whom has to be said, below, where an event
 //! loop has no one else to wait for.
 //!
-//! 1. A reader hands over what it has read, and does the room's work until none is left. When so
-//!    much is said that writers must catch up first, it waits for them (`progress`).
+//! 1. A reader hands over what it has read, and does the room's work; until so much is said that
+//!    writers must catch up first.
 //! 2. A writer moves what waits for its peer into a buffer of its own, and writes that without the
-//!    lock. A write that takes longer than [`PATIENCE`] means that the peer is blocked, and nobody
-//!    waits for it from then on.
-//! 3. What the room wants done with a connection waits until its writer has written.
+//!    lock. The last of them to do so goes on with the work. A write that takes longer than
+//!    [`PATIENCE`] means that the peer is blocked, and nobody waits for it from then on.
+//! 3. Whoever is done with a connection wakes its two threads and nobody else's: a thousand threads
+//!    that wake a thousand threads are a server that does nothing else.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -30,12 +31,18 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use crate::console::{self, Console, Inbox};
-use crate::room::{Action, Id, Room};
+use crate::room::{Action, Id, Refused, Room};
 use crate::socket::{self, Options};
 use crate::stats::Stats;
 
 /// How long a write may take before its peer counts as one that does not read.
 pub const PATIENCE: Duration = Duration::from_millis(50);
+
+/// How many connections it serves, whatever else is allowed. Each has two threads, and each thread's
+/// stacks, the one for signals and their guard pages included, are four mappings; Linux gives a
+/// process 65,530 (`vm.max_map_count`). A thread that finds none left for its own stack of signals
+/// ends the process, so half of them is where it stops.
+pub const CLIENTS_MAX: usize = 4096;
 
 /// How much a writer takes at once.
 const TAKE_LEN: usize = 16 << 10;
@@ -62,8 +69,6 @@ struct Shared {
     state: Mutex<State>,
     /// For the thread that has the clock: a deadline has come nearer, or there is a line to show.
     clock: Condvar,
-    /// For readers: writers have caught up, or a pause is over.
-    progress: Condvar,
     /// For the thread that accepts: somebody has left.
     left: Condvar,
 }
@@ -71,7 +76,8 @@ struct Shared {
 struct State {
     room: Room,
     connections: Vec<Option<Arc<Connection>>>,
-    readers: Vec<Id>,
+    /// Scratch, for those whom the room names.
+    ids: Vec<Id>,
     /// Until when the clock sleeps.
     clock_until: Option<Instant>,
 }
@@ -81,21 +87,8 @@ struct Connection {
     stream: TcpStream,
     /// For its writer: there is something to write.
     to_write: Condvar,
-    turn: Mutex<Turn>,
-}
-
-/// Whose turn it is to close. Never held while another lock is taken.
-#[derive(Default)]
-struct Turn {
-    writing: bool,
-    /// What is to be done once all is written.
-    then: Option<Then>,
-}
-
-#[derive(Clone, Copy)]
-enum Then {
-    Shutdown,
-    Close,
+    /// For its reader: its peer is listened to again.
+    to_read: Condvar,
 }
 
 impl Engine {
@@ -108,11 +101,10 @@ impl Engine {
         console: Console,
         grace: Duration,
     ) -> Self {
-        let state = State { room, connections: Vec::new(), readers: Vec::new(), clock_until: None };
+        let state = State { room, connections: Vec::new(), ids: Vec::new(), clock_until: None };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             clock: Condvar::new(),
-            progress: Condvar::new(),
             left: Condvar::new(),
         });
         let inbox = Inbox::new({
@@ -149,7 +141,6 @@ impl Engine {
             state.room.handle_timeout(now);
             shared.turn(&mut state);
             console::show(&mut state.room, &mut self.console);
-            shared.progress.notify_all();
             if !state.room.is_over() {
                 state.clock_until = state.room.poll_timeout();
                 state = shared.sleep(state);
@@ -178,19 +169,23 @@ impl Shared {
     /// Does what was asked, wakes who has something to write, and sees off who goes.
     fn turn(&self, state: &mut State) {
         let now = Instant::now();
-        state.room.work(now);
-        state.room.settle(now);
-        let mut readers = std::mem::take(&mut state.readers);
-        state.room.poll_readers(&mut readers);
-        for id in &readers {
-            if let Some(connection) = state.connection(*id) {
-                connection.to_write.notify_one();
+        loop {
+            state.room.work(now);
+            self.wake_writers(state);
+            // Whoever is the last to take what waits for them has the next turn.
+            if state.room.is_behind() {
+                break;
+            }
+            state.room.settle(now);
+            let can_work = state.room.has_work() && !state.room.must_write();
+            if !can_work && !state.room.has_readers() {
+                break;
             }
         }
-        state.readers = readers;
         while let Some(action) = state.room.poll_action() {
             self.act(state, action);
         }
+        self.wake_readers(state);
         let nearer = match (state.room.poll_timeout(), state.clock_until) {
             (Some(next), Some(until)) => next < until,
             (next, until) => next.is_some() && until.is_none(),
@@ -200,33 +195,38 @@ impl Shared {
         }
     }
 
-    /// Takes turns until no work is left, and waits for writers where it has to.
-    fn work(&self, mut state: MutexGuard<'_, State>) {
-        loop {
-            self.turn(&mut state);
-            if !state.room.has_work() {
-                return;
-            }
-            if state.room.must_write() {
-                state = wait(&self.progress, state);
-            }
+    fn wake_writers(&self, state: &mut State) {
+        let mut ids = std::mem::take(&mut state.ids);
+        state.room.poll_readers(&mut ids);
+        for connection in ids.iter().filter_map(|id| state.connection(*id)) {
+            connection.to_write.notify_one();
         }
+        state.ids = ids;
+    }
+
+    fn wake_readers(&self, state: &mut State) {
+        let mut ids = std::mem::take(&mut state.ids);
+        state.room.poll_listening(&mut ids);
+        for connection in ids.iter().filter_map(|id| state.connection(*id)) {
+            connection.to_read.notify_one();
+        }
+        state.ids = ids;
     }
 
     fn act(&self, state: &mut State, action: Action) {
         let (Action::Shutdown(id) | Action::Close(id) | Action::Abort(id)) = action;
         let Some(connection) = state.connection(id).cloned() else { return };
-        match action {
-            Action::Shutdown(_) => return connection.end(Then::Shutdown),
-            Action::Close(_) => connection.end(Then::Close),
-            // Whoever reads or writes there now returns at once.
-            Action::Abort(_) => drop(connection.stream.shutdown(Shutdown::Both)),
-        }
+        // These fail where the peer has gone, and then a read says so. Whoever reads or writes there
+        // now returns at once.
+        let _ = match action {
+            Action::Shutdown(_) => return drop(connection.stream.shutdown(Shutdown::Write)),
+            Action::Close(_) | Action::Abort(_) => connection.stream.shutdown(Shutdown::Both),
+        };
         if let Some(place) = state.connections.get_mut(id.index()) {
             *place = None;
         }
         connection.to_write.notify_one();
-        self.progress.notify_all();
+        connection.to_read.notify_one();
         self.left.notify_all();
     }
 
@@ -264,8 +264,8 @@ impl Shared {
                 return stream.write_all(refused.line());
             }
         };
-        let (to_write, turn) = (Condvar::new(), Mutex::default());
-        let connection = Arc::new(Connection { id, stream, to_write, turn });
+        let (to_write, to_read) = (Condvar::new(), Condvar::new());
+        let connection = Arc::new(Connection { id, stream, to_write, to_read });
         if state.connections.len() <= id.index() {
             state.connections.resize_with(id.index() + 1, || None);
         }
@@ -279,10 +279,12 @@ impl Shared {
             .start(&connection, Self::read_all)
             .and_then(|()| self.start(&connection, Self::write_all));
         if let Err(error) = started {
+            // No threads are left, or no memory for their stacks. That is one person's bad luck.
+            let _ = (&connection.stream).write(Refused::Full.line());
             let mut state = self.lock();
             state.room.stats_mut().accept_failed += 1;
             state.room.broken(Instant::now(), id, socket::reason(&error));
-            self.work(state);
+            self.turn(&mut state);
         }
         Ok(())
     }
@@ -303,7 +305,7 @@ impl Shared {
         loop {
             let mut state = self.lock();
             while state.room.knows(connection.id) && !state.room.wants_input(connection.id) {
-                state = wait(&self.progress, state);
+                state = wait(&connection.to_read, state);
             }
             if !state.room.knows(connection.id) {
                 return;
@@ -321,7 +323,7 @@ impl Shared {
                     state.room.broken(Instant::now(), connection.id, socket::reason(error));
                 }
             }
-            self.work(state);
+            self.turn(&mut state);
             if !matches!(read, Ok(1..)) {
                 return;
             }
@@ -332,32 +334,35 @@ impl Shared {
     // ANCHOR: writer
     fn write_all(&self, connection: &Connection) {
         let mut buffer = Vec::new();
+        let mut state = self.lock();
         loop {
-            let mut state = self.lock();
             while state.room.knows(connection.id) && state.room.is_drained(connection.id) {
                 state = wait(&connection.to_write, state);
             }
             if !state.room.knows(connection.id) {
                 return;
             }
-            connection.turn().writing = true;
             state.room.take(connection.id, &mut buffer, TAKE_LEN);
-            // Somebody may wait for this copy to be taken; and the last one may mean good-bye.
-            if state.room.must_write() {
+            if !state.room.is_behind() {
                 self.turn(&mut state);
-                self.progress.notify_all();
-            }
-            while let Some(action) = state.room.poll_action() {
-                self.act(&mut state, action);
             }
             drop(state);
             let written = self.write(connection, &buffer);
             buffer = Vec::new();
-            connection.written();
-            if let Err(error) = written {
-                let mut state = self.lock();
-                state.room.broken(Instant::now(), connection.id, socket::reason(&error));
-                return self.work(state);
+            state = self.lock();
+            match written {
+                Ok(()) => state.room.delivered(connection.id),
+                Err(error) => {
+                    state.room.broken(Instant::now(), connection.id, socket::reason(&error));
+                    self.turn(&mut state);
+                }
+            }
+            // They may have heard their last word with this.
+            while let Some(action) = state.room.poll_action() {
+                self.act(&mut state, action);
+            }
+            if state.room.is_over() {
+                self.clock.notify_all();
             }
         }
     }
@@ -369,31 +374,18 @@ impl Shared {
         while !rest.is_empty() {
             match (&connection.stream).write(rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Unix says `WouldBlock` when the time runs out, Windows `TimedOut`.
-                Err(error)
-                    if !blocked
-                        && matches!(
-                            error.kind(),
-                            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                        ) =>
-                {
-                    blocked = true;
-                    connection.stream.set_write_timeout(None)?;
-                    let mut state = self.lock();
-                    state.room.set_blocked(connection.id, true);
-                    self.work(state);
-                    self.progress.notify_all();
-                }
-                Err(error) => {
-                    let lines = rest.iter().filter(|byte| **byte == b'\n').count() as u64;
-                    let mut state = self.lock();
-                    let stats = state.room.stats_mut();
-                    stats.undelivered += lines;
-                    stats.lines_out -= lines;
-                    stats.bytes_out -= rest.len() as u64;
-                    return Err(error);
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if !blocked && is_out_of_time(&error) => {}
+                Err(error) => return Err(error),
+            }
+            // A part is written, too, when the time runs out. Who reads a little now and then has to
+            // count as blocked, or all would talk at their pace.
+            if !rest.is_empty() && !blocked {
+                blocked = true;
+                connection.stream.set_write_timeout(None)?;
+                let mut state = self.lock();
+                state.room.set_blocked(connection.id, true);
+                self.turn(&mut state);
             }
         }
         if blocked {
@@ -410,38 +402,9 @@ impl State {
     }
 }
 
-impl Connection {
-    fn turn(&self) -> MutexGuard<'_, Turn> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends it: now, or once its writer has written.
-    fn end(&self, then: Then) {
-        let mut turn = self.turn();
-        if turn.writing {
-            turn.then = Some(then);
-        } else {
-            drop(turn);
-            self.do_end(then);
-        }
-    }
-
-    fn written(&self) {
-        let mut turn = self.turn();
-        turn.writing = false;
-        if let Some(then) = turn.then.take() {
-            drop(turn);
-            self.do_end(then);
-        }
-    }
-
-    fn do_end(&self, then: Then) {
-        // It fails where the peer has gone, and then a read says so.
-        let _ = self.stream.shutdown(match then {
-            Then::Shutdown => Shutdown::Write,
-            Then::Close => Shutdown::Both,
-        });
-    }
+/// Unix says `WouldBlock` when a timeout runs out, Windows `TimedOut`.
+fn is_out_of_time(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {

@@ -21,8 +21,12 @@
 //! 2. tells the time: `handle_timeout`;
 //! 3. until nothing is left: `work`, then writes what is [`outgoing`](Room::outgoing) for
 //!    those who have something, says how much was `sent`, and then `settle`s;
-//! 4. does what `poll_action` asks for, and shows `poll_line`;
+//! 4. does what `poll_action` asks for, shows `poll_line`, and reads again from whom
+//!    `poll_listening` names;
 //! 5. asks `poll_timeout` how long it may sleep.
+//!
+//! An engine that writes without the room at hand `take`s instead, and says what was `delivered`;
+//! it settles when nobody is left to take ([`is_behind`](Room::is_behind)).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -32,7 +36,7 @@ use crate::history::History;
 use crate::log::Log;
 use crate::name::{Folded, Name, OPERATOR};
 use crate::policy::{LINE_LEN_MAX, Network, PARTING, Policy, Slow, WHO_NAMES_MAX};
-use crate::session::{Request, Session, Stage};
+use crate::session::{InHand, Request, Session, Stage};
 use crate::stats::{Reason, Stats};
 
 /// After so many bytes the engine has to write before more is taken in: what waits for those who
@@ -120,6 +124,12 @@ pub struct Room {
     ready: VecDeque<Id>,
     /// Sessions for which something of their own was added.
     touched: Vec<Id>,
+    /// Where the log ended when the engine last asked for whom there is something to write.
+    announced: u64,
+    /// Sessions that are listened to again.
+    listening: Vec<Id>,
+    /// How many sessions have yet to take what they had to when the room last settled.
+    behind: usize,
     timers: BTreeSet<(Instant, Id)>,
     actions: VecDeque<Action>,
     shown: VecDeque<String>,
@@ -166,6 +176,9 @@ impl Room {
             history: History::default(),
             ready: VecDeque::new(),
             touched: Vec::new(),
+            announced: 0,
+            listening: Vec::new(),
+            behind: 0,
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             shown: VecDeque::new(),
@@ -235,8 +248,10 @@ impl Room {
     /// Whether the system takes nothing more for them at the moment. Only who is blocked can be
     /// too slow.
     pub fn set_blocked(&mut self, id: Id, blocked: bool) {
-        if let Some(session) = self.session_mut(id) {
+        let Self { slots, behind, .. } = self;
+        if let Some(session) = lookup_mut(slots, id) {
             session.blocked = blocked;
+            catch_up(session, behind);
         }
     }
 
@@ -266,12 +281,14 @@ impl Room {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// The operator speaks.
-    pub fn operator_says(&mut self, text: &str) {
+    /// The operator speaks. Says whether that is short enough for a line.
+    pub fn operator_says(&mut self, text: &str) -> bool {
         let line = format!("* {OPERATOR}: {}\n", cli::escape(text.as_bytes()));
-        if !text.trim().is_empty() && line.len() <= LINE_LEN_MAX {
+        let fits = line.len() <= LINE_LEN_MAX + 1;
+        if fits && !text.trim().is_empty() {
             self.announce(None, &line, Kind::Talk);
         }
+        fits
     }
 
     /// The operator throws somebody out. Says whether there was somebody of that name.
@@ -318,7 +335,16 @@ impl Room {
                 (None, None) => {}
             }
             self.arm(id);
+            if self.wants_input(id) {
+                self.listening.push(id);
+            }
         }
+    }
+
+    /// Who is listened to again, after what they had said was done or their pause was over.
+    pub fn poll_listening(&mut self, listening: &mut Vec<Id>) {
+        listening.clear();
+        listening.append(&mut self.listening);
     }
 
     /// Whether [`work`](Self::work) has something to do.
@@ -334,13 +360,14 @@ impl Room {
         self.log.end() - end + own >= UNWRITTEN_MAX || self.log.next() - next >= UNWRITTEN_LINES_MAX
     }
 
-    /// For whom there may be something to write: those who were told something, or everybody.
+    /// For whom there is something new to write: those who were told something, or everybody.
     pub fn poll_readers(&mut self, readers: &mut Vec<Id>) {
         readers.clear();
-        if self.log.end() == self.unwritten.end {
+        if self.log.end() == self.announced {
             readers.append(&mut self.touched);
         } else {
             self.touched.clear();
+            self.announced = self.log.end();
             readers.extend(self.ids());
         }
     }
@@ -348,7 +375,15 @@ impl Room {
     /// Whether [`poll_readers`](Self::poll_readers) has somebody to tell.
     #[must_use]
     pub fn has_readers(&self) -> bool {
-        !self.touched.is_empty() || self.log.end() != self.unwritten.end
+        !self.touched.is_empty() || self.log.end() != self.announced
+    }
+
+    /// Whether somebody who reads has yet to [`take`](Self::take) what waited when the room last
+    /// settled. Until then there is nothing to settle: the look at everybody that this costs is
+    /// had once for all takers, and not once for each.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.behind > 0
     }
 
     /// Hands over what waits for somebody, piece by piece, until `each` has enough.
@@ -372,15 +407,34 @@ impl Room {
     }
 
     /// Moves what waits for somebody into a buffer, `limit` bytes at most: for an
-    /// engine that cannot hold on to the room while it writes.
+    /// engine that cannot hold on to the room while it writes. Nobody has gone before what they
+    /// were to hear is [`delivered`](Self::delivered).
     pub fn take(&mut self, id: Id, buffer: &mut Vec<u8>, limit: usize) {
-        let before = buffer.len();
+        buffer.clear();
         self.outgoing(id, |bytes| {
-            let room = limit.saturating_sub(buffer.len() - before);
+            let room = limit.saturating_sub(buffer.len());
             buffer.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
             room > bytes.len()
         });
-        self.sent(id, buffer.len() - before);
+        let Self { log, slots, behind, .. } = self;
+        if let Some(session) = lookup_mut(slots, id) {
+            let lines = session.queue.sent(log, buffer.len());
+            session.in_hand = Some(InHand { bytes: buffer.len() as u64, lines });
+            catch_up(session, behind);
+        }
+    }
+
+    /// What was taken for somebody is written.
+    pub fn delivered(&mut self, id: Id) {
+        let Some(session) = lookup_mut(&mut self.slots, id) else { return };
+        let Some(InHand { bytes, lines }) = session.in_hand.take() else { return };
+        let is_parting = session.is_parting();
+        self.stats.writes += 1;
+        self.stats.bytes_out += bytes;
+        self.stats.lines_out += lines;
+        if is_parting {
+            self.look_at_parting(id);
+        }
     }
 
     /// Whether the connection is one of the room's.
@@ -404,7 +458,7 @@ impl Room {
     /// The engine has written what could be written. Judges who does not read, and forgets what
     /// everybody has.
     pub fn settle(&mut self, now: Instant) {
-        let (mut slow, mut own) = (Vec::new(), 0);
+        let (mut slow, mut own, mut behind) = (Vec::new(), 0, 0);
         let mut needed = self.log.end();
         let mut written = self.log.end();
         for (index, slot) in (0..).zip(&mut self.slots) {
@@ -423,7 +477,11 @@ impl Room {
                 written = written.min(first);
                 own += session.queue.own_len();
             }
+            session.behind =
+                !session.blocked && (first < self.log.end() || session.queue.own_len() > 0);
+            behind += usize::from(session.behind);
         }
+        self.behind = behind;
         self.stats.log_max = self.stats.log_max.max(self.log.len() as u64);
         self.log.forget(needed);
         self.log.shrink(LOG_LEN_KEPT);
@@ -743,7 +801,7 @@ impl Room {
     /// Somebody on their way out has heard all, or has closed their end.
     fn look_at_parting(&mut self, id: Id) {
         let Some(session) = self.session(id) else { return };
-        if !session.queue.is_empty(&self.log) {
+        if session.in_hand.is_some() || !session.queue.is_empty(&self.log) {
             return;
         }
         if session.is_open() && !self.stopping {
@@ -762,11 +820,13 @@ impl Room {
         if slot.generation != id.generation {
             return;
         }
-        let Some(session) = slot.session.take() else { return };
+        let Some(mut session) = slot.session.take() else { return };
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
         self.stats.connections -= 1;
-        self.stats.undelivered += session.queue.lines(&self.log);
+        self.behind -= usize::from(std::mem::take(&mut session.behind));
+        let in_hand = session.in_hand.map_or(0, |in_hand| in_hand.lines);
+        self.stats.undelivered += session.queue.lines(&self.log) + in_hand;
         if let Some(at) = session.armed {
             self.timers.remove(&(at, id));
         }
@@ -829,6 +889,12 @@ impl Room {
         session.armed = Some(deadline);
         timers.insert((deadline, id));
     }
+}
+
+/// Counts somebody who is done with what waited for them, or does not read, among those who are
+/// not waited for.
+fn catch_up(session: &mut Session, behind: &mut usize) {
+    *behind -= usize::from(std::mem::take(&mut session.behind));
 }
 
 fn is_too_much(policy: &Policy, len: u64, lines: u64) -> bool {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use cli::{Period, Stop};
+use cli::{Advice, Exit, Period, Stop};
 
 use crate::console::{Command, Console, Inbox};
 use crate::policy::{Policy, Slow};
@@ -64,7 +64,7 @@ pub struct Args {
     /// How long somebody may say nothing; people listen
     #[arg(long, value_name = "T", default_value = "off", value_parser = Limit::<Duration>::time)]
     idle: Limit<Duration>,
-    /// How many may be connected
+    /// How many may be connected; 4096 at most with threads
     #[arg(long, value_name = "N", default_value = "16384", value_parser = Limit::<usize>::some)]
     max_clients: Limit<usize>,
     /// How many from one address (from one /64 of IPv6); behind a proxy all have the proxy's
@@ -118,6 +118,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     // Held until all is said, or the process would end under our hands.
     let _in_hand = stop.in_hand("what was said to those who do not read");
     socket::raise_descriptors();
+    args.options()
+        .try_out(args.bind)
+        .context("the system refuses an option for connections")
+        .hint("see --keepalive (on Linux 1s to 9h), --user-timeout and --send-buffer")
+        .exit(Exit::Usage)?;
     let listener = socket::listen(args.bind)
         .map_err(cli::at_bind)
         .with_context(|| format!("cannot listen on {}", args.bind))?;
@@ -165,7 +170,13 @@ impl Args {
             flood: self.flood.0,
             login: self.login.0,
             idle: self.idle.0,
-            clients: self.max_clients.0,
+            clients: match self.engine {
+                Engine::Poll => self.max_clients.0,
+                Engine::Threads => {
+                    let most = engine_threads::CLIENTS_MAX;
+                    Some(self.max_clients.0.map_or(most, |asked| asked.min(most)))
+                }
+            },
             per_address: self.per_address.0,
             notices: self.notices.0,
             history_lines: self.history.0,
@@ -246,7 +257,30 @@ impl Limit<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn no_more_threads_are_started_than_the_system_has_room_for() {
+        for (engine, asked, most) in [
+            ("poll", "16384", Some(16_384)),
+            ("poll", "off", None),
+            ("threads", "16384", Some(4096)),
+            ("threads", "off", Some(4096)),
+            ("threads", "100", Some(100)),
+        ] {
+            let line = ["server", "--engine", engine, "--max-clients", asked];
+            let policy = Program::parse_from(line).args.policy();
+            assert_eq!(policy.clients, most, "{line:?}");
+        }
+    }
 
     #[test]
     fn every_limit_can_be_off() {

@@ -33,6 +33,10 @@ pub struct Session {
     pub queue: Queue,
     /// Whether the system takes no more bytes for it at the moment.
     pub blocked: bool,
+    /// Whether it has yet to take what waited for it when the room last settled.
+    pub behind: bool,
+    /// What was taken for it, and is being written.
+    pub in_hand: Option<InHand>,
     /// Lines that it lost since it was last told so.
     pub missed: u64,
     /// Whether the room has it among those who may have said something.
@@ -55,6 +59,15 @@ pub struct Session {
     ran_dry: bool,
     came: Instant,
     heard: Instant,
+}
+
+/// What an engine is writing.
+#[derive(Clone, Copy, Debug)]
+pub struct InHand {
+    /// How many bytes.
+    pub bytes: u64,
+    /// How many line feeds of the queue's among them.
+    pub lines: u64,
 }
 
 /// How far a conversation is.
@@ -117,6 +130,8 @@ impl Session {
             stage: Stage::Naming,
             queue: Queue::default(),
             blocked: false,
+            behind: false,
+            in_hand: None,
             missed: 0,
             queued: false,
             armed: None,

@@ -51,6 +51,17 @@ impl Options {
         }
         Ok(())
     }
+
+    /// Sets them on a socket that is not used, to hear before anybody comes what the system refuses:
+    /// Linux has no keepalive below a second, nor above 32,767. Later, everybody who comes would be
+    /// turned away for it.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn try_out(&self, bind: SocketAddr) -> io::Result<()> {
+        let socket = Socket::new(Domain::for_address(bind), Type::STREAM, Some(Protocol::TCP))?;
+        self.apply(&SockRef::from(&socket))
+    }
 }
 
 /// Listens there.
@@ -105,4 +116,39 @@ pub fn concerns_one(error: &io::Error) -> bool {
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::NetworkDown
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn what_is_wanted_is_what_an_accepted_connection_has() {
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let minute = Some(Duration::from_secs(60));
+        for (keepalive, user_timeout, send_buffer) in
+            [(minute, Some(Duration::from_secs(7)), Some(16 << 10)), (None, None, None)]
+        {
+            let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (connection, _) = listener.accept().unwrap();
+            let connection = SockRef::from(&connection);
+            let before = connection.send_buffer_size().unwrap();
+            Options { keepalive, user_timeout, send_buffer }.apply(&connection).unwrap();
+            assert!(connection.tcp_nodelay().unwrap());
+            assert_eq!(connection.keepalive().unwrap(), keepalive.is_some());
+            #[cfg(target_os = "linux")]
+            {
+                assert_eq!(connection.tcp_user_timeout().unwrap(), user_timeout);
+                if let Some(silence) = keepalive {
+                    assert_eq!(connection.tcp_keepalive_time().unwrap(), silence);
+                    assert_eq!(connection.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+                }
+                // The kernel doubles it, for its own bookkeeping: socket(7).
+                let want = send_buffer.map_or(before, |len| 2 * len);
+                assert_eq!(connection.send_buffer_size().unwrap(), want);
+            }
+        }
+    }
 }

@@ -311,6 +311,60 @@ fn sigterm_tells_everybody_and_counts_what_could_not_be_delivered() {
 }
 
 #[test]
+fn three_hundred_are_all_told_that_the_server_stops() {
+    for engine in ENGINES {
+        let server = Server::start(engine, &["--per-address", "off", "--notices", "1"]);
+        let mut crowd: Vec<Client> = (0..300).map(|_| server.connect()).collect();
+        for (number, client) in crowd.iter_mut().enumerate() {
+            client.send(format!("n{number}\n").as_bytes());
+        }
+        for client in &mut crowd {
+            client.expect("* What is your name?");
+            assert!(client.line().starts_with("* Hello, n"));
+        }
+        let stats = server.stop();
+        for client in &mut crowd {
+            client.expect("* Good-bye: the server is stopping");
+            client.expect_end();
+        }
+        assert_eq!(count(&stats["ended"], "the server is stopping"), 300);
+        assert_eq!((count(&stats, "undelivered"), count(&stats, "connections")), (0, 0));
+        // A question, a welcome, a good-bye for each; of the newcomers nobody else was told.
+        assert_eq!(count(&stats, "lines_out"), 3 * 300, "{stats}");
+    }
+}
+
+/// Column `tr` of /proc/net/tcp says which timer runs for a connection: 02 is the one of keepalive,
+/// and 00 is none (proc_net_tcp in the kernel's documentation).
+#[cfg(target_os = "linux")]
+#[test]
+fn the_system_asks_after_silent_peers_unless_that_is_off() {
+    for engine in ENGINES {
+        for (keepalive, timer) in [("60s", "02"), ("off", "00")] {
+            let server = Server::start(engine, &["--keepalive", keepalive]);
+            let client = server.enter("ann");
+            let of = |address: SocketAddr| format!(":{:04X}", address.port());
+            let ends = [server.address, client.stream.get_ref().local_addr().unwrap()].map(of);
+            let start = Instant::now();
+            loop {
+                // For a moment after a line another timer may run: the one that sends it again.
+                let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+                let connection = table.lines().map(|line| line.split_whitespace().collect());
+                let mut connection = connection.filter(|fields: &Vec<&str>| {
+                    fields[1].ends_with(&ends[0]) && fields[2].ends_with(&ends[1])
+                });
+                let fields = connection.next().unwrap();
+                if fields[5].starts_with(timer) {
+                    break;
+                }
+                assert!(start.elapsed() < PATIENCE, "{engine} {keepalive}: {fields:?}");
+                thread::yield_now();
+            }
+        }
+    }
+}
+
+#[test]
 fn a_burst_costs_far_fewer_system_calls_than_it_has_lines() {
     for engine in ENGINES {
         let server = Server::start(engine, &["--rate", "off"]);
@@ -329,6 +383,23 @@ fn a_burst_costs_far_fewer_system_calls_than_it_has_lines() {
         let stats = server.stop();
         let (lines, writes) = (count(&stats, "lines_out"), count(&stats, "writes"));
         assert!(lines > 5000 && writes * 10 < lines, "{writes} writes for {lines} lines");
+    }
+}
+
+/// Found out before anybody comes: a connection that cannot be set up is one that is turned away.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_option_that_the_system_refuses_is_an_error_at_the_start() {
+    for (keepalive, why) in [("500ms", "EINVAL"), ("10h", "EINVAL")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_tcp-chat"))
+            .args(["server", "--bind", "127.0.0.1:0", "--keepalive", keepalive])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(why) && errors.contains("--keepalive"), "{errors}");
+        assert!(output.stdout.is_empty());
     }
 }
 

@@ -110,6 +110,23 @@ fn who_is_not_asked_for_a_name_is_told_when_the_server_closes() {
 }
 
 #[test]
+fn lines_have_their_times_for_those_who_ask_for_them() {
+    let (mut client, mut server) = start(&["--times"], "");
+    server.says("* x\nann: hi\n");
+    drop(server);
+    let shown = String::from_utf8(client.end().stdout).unwrap();
+    for (line, want) in shown.lines().zip(["* x", "ann: hi"]) {
+        let (time, rest) = line.split_at(6);
+        let is_time = time.bytes().zip(*b"00:00 ").all(|(byte, like)| match like {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == like,
+        });
+        assert!(is_time && rest == want, "{line:?}");
+    }
+    assert_eq!(shown.lines().count(), 2);
+}
+
+#[test]
 fn colours_are_for_those_who_ask_for_them() {
     for (args, want) in [
         (&["--color", "always"][..], "\u{1b}[2m* x\u{1b}[0m\n\u{1b}[38;5;"),
@@ -218,7 +235,7 @@ mod terminal {
 
     use std::fs::File;
     use std::os::fd::OwnedFd;
-    use std::os::unix::process::ExitStatusExt;
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
     use std::sync::mpsc::{self, Receiver};
     use std::thread;
 
@@ -326,6 +343,37 @@ mod terminal {
         drop(server);
     }
 
+    /// The shell sets the terminal for itself while the program is stopped, as this test does.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn ctrl_z_stops_it_and_afterwards_the_line_is_still_there() {
+        use nix::sys::signal::{Signal, kill};
+        use nix::sys::termios::{SetArg, tcsetattr};
+
+        for _ in 0..10 {
+            let (mut terminal, mut server) = Terminal::start(&[], &[]);
+            let cooked = tcgetattr(&terminal.screen).unwrap();
+            terminal.shows("> ");
+            terminal.types("half a li");
+            terminal.shows("half a li");
+            terminal.types("\u{1a}");
+            let pid = terminal.child.id();
+            let start = std::time::Instant::now();
+            let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            while !stat().contains(") T ") {
+                assert!(start.elapsed() < PATIENCE, "{}", stat());
+                thread::yield_now();
+            }
+            assert!(terminal.is_as_it_was());
+            tcsetattr(&terminal.screen, SetArg::TCSANOW, &cooked).unwrap();
+            kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGCONT).unwrap();
+            terminal.shows("> half a li");
+            assert!(!terminal.is_as_it_was());
+            terminal.types("ne\r");
+            server.hears("half a line");
+        }
+    }
+
     #[test]
     fn a_name_has_a_colour_unless_nobody_wants_one() {
         for (environment, colored) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
@@ -362,6 +410,8 @@ mod terminal {
                 .stdin(end())
                 .stdout(end())
                 .stderr(end())
+                // Ctrl-Z stops a group, and the test shall not be of it.
+                .process_group(0)
                 .spawn()
                 .unwrap();
             let keyboard = File::from(pty.master);

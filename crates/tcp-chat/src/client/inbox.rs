@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cli::escape;
 use sticky_packets::decoder::{Decode, Policy};
@@ -44,12 +44,15 @@ impl Inbox {
     /// As recv(2); a read that waits past `deadline` has timed out.
     pub fn next_until(&mut self, deadline: Option<Instant>) -> anyhow::Result<Option<String>> {
         loop {
+            // Before all else: a server that chatters must not stop the clock.
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Err(std::io::Error::from(ErrorKind::TimedOut).into());
+            }
             if let Some(line) = self.waiting.pop_front() {
                 return Ok(Some(line));
             }
-            // `set_read_timeout` does not take zero, so who is late waits for a millisecond.
-            let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
-            let timeout = deadline.map(|deadline| left(deadline).max(Duration::from_millis(1)));
+            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(now));
             self.stream.set_read_timeout(timeout)?;
             match self.stream.read(&mut self.room) {
                 Ok(0) => {
@@ -88,4 +91,37 @@ impl Inbox {
 #[must_use]
 pub fn shown(line: &str) -> String {
     escape(line.as_bytes()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_silent_or_never_stops_talking_has_until_the_deadline() {
+        for said in ["", "* one moment\n* one moment\n"] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            server.write_all(said.as_bytes()).unwrap();
+            let mut inbox = Inbox::new(stream);
+            if !said.is_empty() {
+                // Two lines are there, one is taken, and the time is up before the other.
+                assert_eq!(inbox.next_until(None).unwrap().unwrap(), "* one moment");
+            }
+            let late = inbox.next_until(Some(Instant::now())).unwrap_err();
+            let late = late.downcast_ref::<std::io::Error>().unwrap();
+            assert_eq!(late.kind(), ErrorKind::TimedOut, "{said:?}");
+            // Also where the wait itself takes up the time that is left.
+            let mut silent = Inbox::new(server);
+            let soon = Instant::now() + Duration::from_millis(1);
+            let late = silent.next_until(Some(soon)).unwrap_err();
+            let late = late.downcast_ref::<std::io::Error>().unwrap();
+            assert!(matches!(late.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock), "{late}");
+        }
+    }
 }

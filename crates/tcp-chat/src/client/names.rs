@@ -14,9 +14,27 @@ const COLORS: [u8; 8] = [28, 31, 63, 64, 98, 130, 131, 162];
 /// No name is longer, and a colon far into a line is a sentence's.
 const NAME_CHARACTERS_MAX: usize = 32;
 
-/// A line as it is shown, with its colours: notices are dim, and a name has its own.
-#[must_use]
-pub fn painted(line: &str) -> String {
+/// How lines are shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// With the time at which they came. It is our clock's: lines carry none, and clocks differ.
+    pub times: bool,
+}
+
+impl Look {
+    /// A line as it is shown now.
+    #[must_use]
+    pub fn painted(self, line: &str) -> String {
+        if !self.times {
+            return painted(line);
+        }
+        let (dim, time) = (Style::new().dimmed(), jiff::Zoned::now().strftime("%H:%M"));
+        format!("{dim}{time}{dim:#} {}", painted(line))
+    }
+}
+
+/// A line with its colours: notices are dim, and a name has its own.
+fn painted(line: &str) -> String {
     if line.starts_with("* ") {
         let dim = Style::new().dimmed();
         return format!("{dim}{}{dim:#}", shown(line));

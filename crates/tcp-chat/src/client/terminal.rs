@@ -20,7 +20,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::{Config, Editor, ExternalPrinter};
 
 use super::Outbox;
-use super::names::painted;
+use super::names::Look;
 
 const PROMPT: &str = "> ";
 
@@ -36,6 +36,7 @@ pub struct Keyboard(Editor<(), DefaultHistory>);
 /// Where what others say is shown. When it goes out of scope, the terminal is as it was before.
 pub struct Screen {
     printer: Box<dyn ExternalPrinter + Send>,
+    look: Look,
     in_color: bool,
     #[cfg(unix)]
     before: Option<nix::sys::termios::Termios>,
@@ -43,7 +44,7 @@ pub struct Screen {
 
 /// Both, or none where the terminal cannot do what that takes (`TERM=dumb`).
 #[must_use]
-pub fn open() -> Option<(Keyboard, Screen)> {
+pub fn open(look: Look) -> Option<(Keyboard, Screen)> {
     #[cfg(unix)]
     let before = nix::sys::termios::tcgetattr(std::io::stdin()).ok();
     // Lines that are pasted are to go as if they were typed, each for itself.
@@ -52,8 +53,10 @@ pub fn open() -> Option<(Keyboard, Screen)> {
     let printer = Box::new(editor.create_external_printer().ok()?);
     let choice = anstream::AutoStream::choice(&std::io::stdout());
     let in_color = choice != anstream::ColorChoice::Never;
+    stop_in(StopIn::Others);
     let screen = Screen {
         printer,
+        look,
         in_color,
         #[cfg(unix)]
         before,
@@ -64,7 +67,10 @@ pub fn open() -> Option<(Keyboard, Screen)> {
 impl Keyboard {
     /// Sends each line that is typed, from now on.
     pub fn type_into(self, outbox: Outbox) {
-        thread::spawn(move || self.type_all(&outbox));
+        thread::spawn(move || {
+            stop_in(StopIn::This);
+            self.type_all(&outbox);
+        });
     }
 
     fn type_all(mut self, outbox: &Outbox) {
@@ -87,6 +93,29 @@ impl Keyboard {
     }
 }
 
+/// Where Ctrl-Z stops the program.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StopIn {
+    This,
+    Others,
+}
+
+/// Sees to it that Ctrl-Z stops the program in the thread that has the editor: signal(7) lets any
+/// thread take a signal that does not block it. The editor gives the terminal back, sends SIGTSTP, and
+/// takes the terminal again when it goes on. If another thread took the signal, the editor would go
+/// on for an instant before all stop, take the terminal from the shell, and after `fg` have none.
+fn stop_in(which: StopIn) {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::{SigSet, Signal};
+        let stop = SigSet::from(Signal::SIGTSTP);
+        // It fails for a signal that there is not.
+        let _ = if which == StopIn::This { stop.thread_unblock() } else { stop.thread_block() };
+    }
+    #[cfg(not(unix))]
+    let _ = which == StopIn::This;
+}
+
 /// The editor takes Ctrl-C for itself. Whoever started us shall see what it sees of other programs.
 fn interrupt() -> ! {
     #[cfg(unix)]
@@ -100,7 +129,7 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub fn show(&mut self, line: &str) -> anyhow::Result<()> {
-        let mut text = painted(line);
+        let mut text = self.look.painted(line);
         if !self.in_color {
             text = anstream::adapter::strip_str(&text).to_string();
         }

@@ -495,7 +495,8 @@ fn the_operator_hears_the_talk_and_speaks_and_throws_out() {
     world.says(ann, "hello");
     world.says(ann, "/msg bob between us");
     world.out.clear();
-    world.room.operator_says("dinner");
+    assert!(world.room.operator_says("dinner"));
+    assert!(!world.room.operator_says(&"x".repeat(LINE_LEN_MAX)));
     world.pump();
     world.hears(ann, "* operator: dinner\n");
     let now = world.now;
@@ -543,6 +544,73 @@ fn more_than_a_queue_at_once_is_written_in_portions() {
     assert_eq!(world.out.remove(&bob).unwrap(), "ann: x\n".repeat(200_000));
     assert!(world.room.stats().log_max < 40_000, "{}", world.room.stats().log_max);
     assert_eq!(world.room.stats().connections, 2);
+}
+
+#[test]
+fn nobody_has_gone_whose_last_word_is_still_being_written() {
+    let (mut world, [ann, bob]) = World::of(Policy::default(), ["ann", "bob"]);
+    world.room.stop(world.now, Duration::from_secs(5));
+    let mut buffer = Vec::new();
+    for id in [ann, bob] {
+        world.room.take(id, &mut buffer, 1000);
+        assert_eq!(buffer, b"* Good-bye: the server is stopping\n");
+    }
+    let lines_out = world.room.stats().lines_out;
+    world.room.end_of_input(bob);
+    world.room.delivered(ann);
+    assert!(!world.room.knows(ann) && world.room.knows(bob));
+    assert_eq!((world.room.is_over(), world.room.stats().undelivered), (false, 0));
+    // The other's write does not come to an end: the deadline is for it, too.
+    world.wait(Duration::from_secs(5));
+    assert!(world.room.is_over());
+    assert_eq!((world.room.stats().undelivered, world.room.stats().lines_out), (1, lines_out + 1));
+    assert_eq!(world.actions, [Action::Close(ann), Action::Abort(bob)]);
+    // A writer that comes too late is not counted.
+    world.room.delivered(bob);
+    assert_eq!(world.room.stats().lines_out, lines_out + 1);
+}
+
+#[test]
+fn there_is_nothing_to_settle_before_the_last_reader_has_taken_what_waits() {
+    let (mut world, [ann, bob, cem, slow]) =
+        World::of(Policy::default(), ["ann", "bob", "cem", "slow"]);
+    world.room.set_blocked(slow, true);
+    world.room.feed(ann, &mut b"hello\n".to_vec());
+    world.room.work(world.now);
+    world.room.settle(world.now);
+    let mut readers = Vec::new();
+    world.room.poll_readers(&mut readers);
+    assert_eq!(readers.len(), 4);
+    // Nobody is named a second time for the same line.
+    assert!(!world.room.has_readers());
+    let mut buffer = Vec::new();
+    world.room.take(bob, &mut buffer, 1000);
+    assert!(world.room.is_behind());
+    // Whoever does not read is not waited for, nor is who has gone.
+    world.room.set_blocked(cem, true);
+    assert!(!world.room.is_behind());
+    world.room.set_blocked(cem, false);
+    world.room.settle(world.now);
+    assert!(world.room.is_behind());
+    world.room.broken(world.now, cem, Reason::Reset);
+    assert!(!world.room.is_behind());
+}
+
+#[test]
+fn whoever_may_go_on_is_named_once() {
+    let (mut world, [ann, _bob]) = World::of(rated(3, 10), ["ann", "bob"]);
+    world.wait(Duration::from_secs(10));
+    let mut listening = Vec::new();
+    world.room.poll_listening(&mut listening);
+    world.feed(ann, b"1\n");
+    world.room.poll_listening(&mut listening);
+    assert_eq!(listening, [ann]);
+    world.feed(ann, &b"x\n".repeat(3));
+    world.room.poll_listening(&mut listening);
+    assert_eq!(listening, [], "she has said more than she may");
+    world.wait(Duration::from_secs(1));
+    world.room.poll_listening(&mut listening);
+    assert_eq!(listening, [ann]);
 }
 
 fn rated(burst: u32, per_second: u32) -> Policy {
@@ -642,7 +710,10 @@ impl World {
         }
         let mut buffer = Vec::new();
         while !self.room.is_drained(id) {
-            self.room.take(id, &mut buffer, 1000);
+            let mut part = Vec::new();
+            self.room.take(id, &mut part, 1000);
+            buffer.append(&mut part);
+            self.room.delivered(id);
         }
         self.out.entry(id).or_default().push_str(&String::from_utf8(buffer).unwrap());
     }
