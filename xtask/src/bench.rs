@@ -68,6 +68,9 @@ pub struct Args {
     /// Print everything as one JSON object, and nothing else on stdout
     #[arg(long)]
     json: bool,
+    /// Write that object to this file too, beside the tables: both from one run
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    save: Option<PathBuf>,
 }
 
 /// A program of somebody else's.
@@ -118,6 +121,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         bench.play();
     }
     let machine = machine();
+    if let Some(path) = &args.save {
+        fs::write(path, bench.json(&machine, args.rounds) + "\n")
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
     if args.json {
         say!("{}", bench.json(&machine, args.rounds))?;
     } else {

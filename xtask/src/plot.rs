@@ -42,7 +42,9 @@ const TOP: f64 = 52.0;
 const BOTTOM: f64 = 300.0;
 /// Two names need this much between their lines of text.
 const NAME: f64 = 17.0;
-const BAR: f64 = 26.0;
+const BAR: f64 = 22.0;
+/// Between two groups of bars.
+const BETWEEN: f64 = 12.0;
 
 /// From a least to a most: where the one is less than an eighth of the other, each step of the
 /// axis doubles, so that twice as much for twice as much is a straight line.
@@ -125,22 +127,84 @@ pub fn lines(plot: &Plot<'_>, maker: &str) -> String {
         svg::text(&mut out, (LEFT - 8.0, at + 4.0), "note end", &figure(mark));
     }
     svg::text(&mut out, ((LEFT + right) / 2.0, BOTTOM + 42.0), "mid", plot.along);
-    let ends: Vec<f64> =
-        plot.series.iter().map(|s| s.points.last().map_or(TOP, |last| y.place(last.1))).collect();
-    for (number, (series, name_y)) in plot.series.iter().zip(apart(&ends)).enumerate() {
+    let curves: Vec<Vec<(f64, f64)>> = plot
+        .series
+        .iter()
+        .map(|series| series.points.iter().map(|(a, b)| (x.place(*a), y.place(*b))).collect())
+        .collect();
+    for (number, points) in curves.iter().enumerate() {
         let color = svg::color(number);
         let mut path = String::new();
-        for (along, upward) in &series.points {
-            let (x, y) = (x.place(*along), y.place(*upward));
+        for (x, y) in points {
             let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
             let _ =
                 writeln!(out, "<circle class=\"{color}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>");
         }
         let _ = writeln!(out, "<path class=\"thin {color}\" d=\"{path}\"/>");
+    }
+    for (number, (series, place)) in plot.series.iter().zip(places(plot, &curves)).enumerate() {
+        let class = format!("{}{}", svg::color(number), if place.ends { " end" } else { "" });
         let name = cut(series.name, svg::columns(WIDTH - right - 14.0));
-        svg::text(&mut out, (right + 10.0, name_y + 4.0), &color, &name);
+        svg::text(&mut out, place.at, &class, &name);
     }
     out + "</svg>\n"
+}
+
+/// Where a name stands.
+struct Place {
+    at: (f64, f64),
+    /// It ends there, and does not begin.
+    ends: bool,
+}
+
+/// Each name stands where its line ends: beside the picture, or, if the line ends earlier, near its end
+/// where no line is.
+fn places(plot: &Plot<'_>, curves: &[Vec<(f64, f64)>]) -> Vec<Place> {
+    let ends: Vec<(f64, f64)> =
+        curves.iter().map(|points| points.last().copied().unwrap_or((LEFT, TOP))).collect();
+    let right = ends.iter().map(|end| end.0).fold(LEFT, f64::max);
+    let is_outside = |end: &(f64, f64)| end.0 > right - 1.0;
+    let outside: Vec<f64> = ends.iter().filter(|end| is_outside(end)).map(|end| end.1).collect();
+    let mut heights = apart(&outside).into_iter();
+    ends.iter()
+        .zip(&plot.series)
+        .map(|(&(x, y), series)| {
+            if is_outside(&(x, y)) {
+                let height = heights.next().unwrap_or(y);
+                return Place { at: (x + 10.0, height + 4.0), ends: false };
+            }
+            let around = [
+                Place { at: (x - 8.0, y - 8.0), ends: true },
+                Place { at: (x + 8.0, y + 16.0), ends: false },
+                Place { at: (x + 8.0, y - 8.0), ends: false },
+                Place { at: (x - 8.0, y + 18.0), ends: true },
+            ];
+            let width = svg::text_width(series.name);
+            let [first, others @ ..] = around;
+            if is_free(&first, width, curves) {
+                return first;
+            }
+            others.into_iter().find(|place| is_free(place, width, curves)).unwrap_or(first)
+        })
+        .collect()
+}
+
+/// Whether no line passes through a name of this width.
+fn is_free(place: &Place, width: f64, curves: &[Vec<(f64, f64)>]) -> bool {
+    let (x, y) = place.at;
+    let from = if place.ends { x - width } else { x };
+    let is_in = |(px, py): (f64, f64)| {
+        (from - 2.0..=from + width + 2.0).contains(&px) && (y - 13.0..=y + 5.0).contains(&py)
+    };
+    // A line is looked at in so many places: closer together than a letter is wide.
+    const STEPS: u32 = 100;
+    curves.iter().flat_map(|points| points.windows(2)).all(|pair| {
+        let &[(x0, y0), (x1, y1)] = pair else { return true };
+        (0..=STEPS).map(|step| f64::from(step) / f64::from(STEPS)).all(|part| {
+            let between = (x0 + (x1 - x0) * part, y0 + (y1 - y0) * part);
+            !is_in(between)
+        })
+    })
 }
 
 /// Heights for names, as near to `ends` as they can be without one lying over another.
@@ -156,30 +220,53 @@ fn apart(ends: &[f64]) -> Vec<f64> {
     heights
 }
 
-/// Draws a bar for each figure, where there is nothing to count along.
+/// Some bars, and what they are about.
+pub struct Group<'a> {
+    /// What is the same for all of them.
+    pub title: &'a str,
+    /// Each with its name.
+    pub bars: Vec<(&'a str, f64)>,
+}
+
+/// Draws a bar for each figure, where there is nothing to count along. All groups have one scale.
 #[must_use]
-pub fn bars(title: &str, unit: &str, figures: &[(&str, f64)], maker: &str) -> String {
-    let widest = figures.iter().map(|(name, _)| svg::text_width(name)).fold(0.0, f64::max);
-    let left = widest + 28.0;
-    let most = figures.iter().map(|(_, figure)| *figure).fold(1e-9, f64::max);
+pub fn bars(unit: &str, groups: &[Group<'_>], maker: &str) -> String {
+    let all = || groups.iter().flat_map(|group| &group.bars);
+    let left = all().map(|(name, _)| svg::text_width(name)).fold(0.0, f64::max) + 40.0;
+    let most = all().map(|(_, figure)| *figure).fold(1e-9, f64::max);
+    let rows: f64 = all().map(|_| BAR).sum();
+    let titles: f64 = groups.iter().map(|_| BAR + BETWEEN).sum();
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in all() {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    let mut words = String::new();
+    for group in groups {
+        let bars = group.bars.iter().map(|(name, value)| format!("{name} {}", figure(*value)));
+        let _ = write!(words, "{}: {}. ", group.title, bars.collect::<Vec<_>>().join(", "));
+    }
+    let mut out = svg::open((WIDTH, TOP + rows + titles), unit, words.trim_end(), maker);
+    svg::text(&mut out, (16.0, 26.0), "head", unit);
     let mut height = TOP;
-    let told: Vec<String> =
-        figures.iter().map(|(name, value)| format!("{name}: {}", figure(*value))).collect();
-    let title = format!("{title}: {unit}");
-    let rows: f64 = figures.iter().map(|_| BAR).sum();
-    let words = format!("{}.", told.join("; "));
-    let mut out = svg::open((WIDTH, TOP + rows + 10.0), &title, &words, maker);
-    svg::text(&mut out, (16.0, 26.0), "head", &title);
-    for (name, value) in figures {
-        let length = (WIDTH - left - 90.0).max(40.0) * (value / most).clamp(0.0, 1.0);
-        svg::text(&mut out, (left - 10.0, height + 11.0), "end", name);
-        let _ = writeln!(
-            out,
-            "<path class=\"c0\" d=\"M{left:.1} {:.1}h{length:.1}v14h-{length:.1}z\"/>",
-            height - 1.0
-        );
-        svg::text(&mut out, (left + length + 8.0, height + 11.0), "", &figure(*value));
+    for group in groups {
+        svg::text(&mut out, (16.0, height + 11.0), "", group.title);
         height += BAR;
+        for (name, value) in &group.bars {
+            let length = (WIDTH - left - 90.0).max(40.0) * (value / most).clamp(0.0, 1.0);
+            svg::text(&mut out, (left - 10.0, height + 11.0), "note end", name);
+            // In all groups the same.
+            let color = svg::color(names.iter().position(|known| known == name).unwrap_or(0));
+            let top = height - 1.0;
+            let _ = writeln!(
+                out,
+                "<path class=\"{color}\" d=\"M{left:.1} {top:.1}h{length:.1}v14h-{length:.1}z\"/>"
+            );
+            svg::text(&mut out, (left + length + 8.0, height + 11.0), "note", &figure(*value));
+            height += BAR;
+        }
+        height += BETWEEN;
     }
     out + "</svg>\n"
 }
@@ -244,6 +331,26 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_ends_early_has_its_name_there_and_not_on_another_line() {
+        let plot = |above: f64| Plot {
+            about: "",
+            along: "listeners",
+            upward: "ms",
+            series: vec![
+                Series { name: "short", points: vec![(1.0, 1.0), (3.0, 3.0)] },
+                Series { name: "long", points: vec![(1.0, above), (4.0, above)] },
+            ],
+        };
+        // The other line is far above, and close above.
+        let class = |above: f64| {
+            let svg = lines(&plot(above), "x");
+            svg.lines().find(|line| line.ends_with(">short</text>")).unwrap().to_owned()
+        };
+        assert!(class(9.0).contains("\"c0 end\""), "{}", class(9.0));
+        assert!(class(3.2).contains("\"c0\""), "{}", class(3.2));
+    }
+
+    #[test]
     fn figures_are_short() {
         for (value, want) in [
             (0.0, "0"),
@@ -266,8 +373,8 @@ mod tests {
         let series = vec![Series { name: "a<b", points: vec![(1.0, 2.0), (2.0, 40.0)] }];
         let drawn =
             lines(&Plot { about: "", along: "frames", upward: "MB/s", series }, "x --draw y");
-        for svg in [drawn, bars("echo", "MB/s", &[("a<b", 2.0), ("one call", 40.0)], "x --draw y")]
-        {
+        let group = Group { title: "echo", bars: vec![("a<b", 2.0), ("one call", 40.0)] };
+        for svg in [drawn, bars("MB/s", &[group], "x --draw y")] {
             let tree = roxmltree::Document::parse(&svg).unwrap();
             let words = tree.descendants().find(|node| node.has_tag_name((SVG, "desc"))).unwrap();
             let words = words.text().unwrap();

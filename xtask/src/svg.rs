@@ -23,7 +23,6 @@ const STYLE: &str = "\
 .far{stroke-dasharray:2 5}
 .bad{stroke:#cf222e;stroke-width:2.5;fill:none}
 text{fill:#1f2328;stroke:#fff;stroke-width:4px;stroke-linejoin:round;paint-order:stroke;font:14px system-ui,-apple-system,\"Segoe UI\",sans-serif}
-.over{stroke-width:8px}
 .head{font-weight:600}
 .note{fill:#57606a;font-size:12px}
 .word{fill:#cf222e}

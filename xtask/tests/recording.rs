@@ -82,6 +82,45 @@ fn what_is_late_or_held_comes_in_below_what_has_passed_it() {
 }
 
 #[test]
+fn what_is_lost_among_others_falls_between_them_and_alone_is_level() {
+    let late = Deed::Late(Duration::from_millis(100));
+    let lost = || datagram(ToServer, "two", b"2", &[Deed::Lost]);
+    let among = [
+        datagram(ToServer, "one", b"1", &[late]),
+        lost(),
+        datagram(ToServer, "three", b"3", &[late]),
+    ];
+    let ends = |passed: &[Passed]| -> Vec<(f64, f64)> {
+        let svg = draw(&traffic(passed), "", "", "", Clock::Pauses);
+        svg.lines().filter_map(line).collect()
+    };
+    let [one, two, three] = ends(&among)[..] else { panic!() };
+    assert!(two.1 > two.0 && one.1 < three.1, "{one:?} {two:?} {three:?}");
+    // Where it ends it is between the two, which are on their way still.
+    let part = |(leaves, arrives): (f64, f64)| leaves + (arrives - leaves) * 0.64;
+    assert!(part(one) < two.1 && two.1 < part(three), "{one:?} {two:?} {three:?}");
+    let [(leaves, arrives)] = ends(&[lost()])[..] else { panic!() };
+    assert!((leaves - arrives).abs() < 0.1);
+}
+
+#[test]
+fn words_have_the_slope_of_their_arrow_and_stand_clear_of_one_that_crosses_it() {
+    let late = Deed::Late(Duration::from_millis(100));
+    let words = |svg: &str, word: &str| -> String {
+        svg.lines().find(|line| line.starts_with("<text") && line.contains(word)).unwrap().into()
+    };
+    let svg = picture(
+        &[datagram(ToServer, "one", b"1", &[late]), datagram(ToServer, "two", b"2", &[])],
+        "",
+    );
+    assert!(words(&svg, "one").contains("rotate("), "{svg}");
+    // It overtakes the first: near its end the other is below it.
+    assert!(words(&svg, "two").starts_with("<text class=\"end\""), "{svg}");
+    let svg = picture(&[datagram(ToServer, "two", b"2", &[])], "");
+    assert!(words(&svg, "two").starts_with("<text class=\"mid\""), "{svg}");
+}
+
+#[test]
 fn what_is_held_waits_only_for_a_while() {
     let mut much_later = datagram(ToServer, "two", b"2", &[]);
     much_later.at = Duration::from_secs(1);

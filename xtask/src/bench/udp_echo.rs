@@ -21,7 +21,7 @@ use crate::demo::needs::in_path;
 use crate::workspace;
 
 const COLUMNS: &[Column] = &[
-    Column { name: "per CPU second", digits: 0 },
+    Column { name: "replies per CPU s", digits: 0 },
     Column { name: "replies/s", digits: 0 },
     Column { name: "p99 µs", digits: 0 },
     Column { name: "lost %", digits: 2 },

@@ -140,6 +140,8 @@ struct Arrow {
     index: usize,
     leaves: f64,
     arrives: f64,
+    /// Another one, on the same way, left earlier and comes in after this: the two lines cross.
+    crossed: bool,
 }
 
 impl Plan {
@@ -181,11 +183,20 @@ impl Plan {
             }
             previous = Some(at);
             let y = plan.bottom;
-            plan.arrows.push(Arrow { index, leaves: y, arrives: y });
+            let same_way = |(_, arrow): &&(Duration, usize)| {
+                let other = &traffic.passed[plan.arrows[*arrow].index];
+                (other.from, other.to) == (traffic.passed[index].from, traffic.passed[index].to)
+            };
+            let ahead = waiting.iter().filter(same_way).map(|(arrival, _)| *arrival).max();
+            let is_lost = traffic.passed[index].is_lost();
+            let crossed = !is_lost && arrival.is_none() && ahead.is_some();
+            plan.arrows.push(Arrow { index, leaves: y, arrives: y, crossed });
             plan.bottom += ROW;
             if traffic.passed[index].is_doubled() {
                 plan.bottom += SECOND;
             }
+            // What is lost among others under way falls beside them: level, it would cut through them.
+            let arrival = if is_lost { ahead } else { arrival };
             if let Some(arrival) = arrival {
                 waiting.push((arrival, plan.arrows.len() - 1));
             }
@@ -215,7 +226,7 @@ impl Plan {
         }
         if last.is_some() {
             // The next label is above its arrow.
-            self.bottom += TIP / 2.0;
+            self.bottom += TIP;
         }
         last
     }
@@ -309,9 +320,9 @@ fn draw_arrow(out: &mut String, passed: &Passed, arrow: &Arrow, lanes: &Lanes) {
         let _ = writeln!(out, "<path class=\"thin {color}{far}\" d=\"{path}\"/>");
     };
     if passed.is_lost() {
-        let x = from.0 + (to.0 - from.0) * LOST_AT;
-        line(from, (x, from.1));
-        let cross = format!("M{:.1} {:.1}l12 12m0 -12l-12 12", x - 6.0, from.1 - 6.0);
+        let (x, y) = lost_at(from, to);
+        line(from, (x, y));
+        let cross = format!("M{:.1} {:.1}l12 12m0 -12l-12 12", x - 6.0, y - 6.0);
         let _ = writeln!(out, "<path class=\"bad\" d=\"{cross}\"/>");
         return;
     }
@@ -325,18 +336,15 @@ fn draw_arrow(out: &mut String, passed: &Passed, arrow: &Arrow, lanes: &Lanes) {
     tip(out, lower(from), lower(to), &color);
 }
 
+/// Where a lost one ends.
+fn lost_at(from: (f64, f64), to: (f64, f64)) -> (f64, f64) {
+    (from.0 + (to.0 - from.0) * LOST_AT, from.1 + (to.1 - from.1) * LOST_AT)
+}
+
 /// What stands on an arrow, and what became of it.
 fn put_words(out: &mut String, passed: &Passed, arrow: &Arrow, lanes: &Lanes, all_late: bool) {
     let (from, to) = (lanes.x(passed.from), lanes.x(passed.to));
-    let side = if to > from { 1.0 } else { -1.0 };
     let way = if passed.is_lost() { LOST_AT } else { 1.0 };
-    let level = (arrow.leaves - arrow.arrives).abs() < 0.5;
-    let (x, anchor) = match (level, to > from) {
-        (true, _) => (from + (to - from) * way / 2.0, "mid"),
-        // Above its beginning: further down others may cross it.
-        (false, true) => (from + 10.0, "over"),
-        (false, false) => (from - 10.0, "over end"),
-    };
     let again = if passed.again { "again" } else { "" }.to_owned();
     let note = match (passed.is_lost(), all_late) {
         (true, _) => again,
@@ -351,16 +359,55 @@ fn put_words(out: &mut String, passed: &Passed, arrow: &Arrow, lanes: &Lanes, al
         true => note,
         false => format!("<tspan class=\"note\">{}</tspan>", svg::escape(&note)),
     };
-    let y = arrow.leaves - 6.5;
-    let _ =
-        writeln!(out, "<text class=\"{anchor}\" x=\"{x:.1}\" y=\"{y:.1}\">{label}{note}</text>");
+    let place = place_words((from, to), way, arrow);
+    let _ = writeln!(out, "<text {place}>{label}{note}</text>");
     if passed.is_lost() {
         let lost = crate::cable::trace::words(&passed.done);
         let lost = lost.split(',').next().unwrap_or_default();
         let class = if to > from { "word" } else { "word end" };
-        let x = from + (to - from) * LOST_AT + side * 14.0;
-        svg::text(out, (x, arrow.leaves + 4.5), class, lost);
+        let (x, y) = lost_at((from, arrow.leaves), (to, arrow.arrives));
+        let (side, slope) = ((to - from).signum(), slope(from, to, arrow));
+        let (x, y) = (x + side * 14.0, y + slope * side * 14.0 + 4.5);
+        let turn = turn(slope, (x, y));
+        let lost = svg::escape(lost);
+        let _ =
+            writeln!(out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\"{turn}>{lost}</text>");
     }
+}
+
+/// Where the words of an arrow stand, as attributes: always above its line, and with its slope. Lines
+/// under way at the same time are all but parallel, so no words lie on another's line.
+fn place_words((from, to): (f64, f64), way: f64, arrow: &Arrow) -> String {
+    let side = (to - from).signum();
+    let slope = slope(from, to, arrow);
+    let level = slope.abs() < LEVEL;
+    let (x, class) = match (level, arrow.crossed, to > from) {
+        (true, false, _) => (from + (to - from) * way / 2.0, "mid"),
+        // Near its end: there the one that it overtakes is already below it.
+        (true, true, true) => (to - 16.0, "end"),
+        (true, true, false) => (to + 16.0, ""),
+        (false, _, true) => (from + 10.0, ""),
+        (false, _, false) => (from - 10.0, "end"),
+    };
+    let y = arrow.leaves + slope * side * (x - from).abs() - 6.5;
+    let turn = turn(slope, (x, y));
+    format!("class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\"{turn}")
+}
+
+/// What falls less is level.
+const LEVEL: f64 = 1e-3;
+
+/// How much an arrow falls for each step to the right.
+fn slope(from: f64, to: f64, arrow: &Arrow) -> f64 {
+    (arrow.arrives - arrow.leaves) / (to - from)
+}
+
+/// Turns a text at a place into a slope, as an attribute.
+fn turn(slope: f64, (x, y): (f64, f64)) -> String {
+    if slope.abs() < LEVEL {
+        return String::new();
+    }
+    format!(" transform=\"rotate({:.1} {x:.1} {y:.1})\"", slope.atan().to_degrees())
 }
 
 /// The head of an arrow.
