@@ -3,7 +3,7 @@
 //! ```text
 //!   00 00 00 05  h e l l o  00 00 00 02  h i
 //!  └─ 4 bytes ─┘└─ 5 ────┘ └─ 4 bytes ─┘└ 2 ┘
-//!     read_exact   read_to_end of take(5)
+//!    read_header   read_to_end of take(5)
 //! ```
 //!
 //! Four things are easily forgotten, and each is a line here: the limit, which comes before any

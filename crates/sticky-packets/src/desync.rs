@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  length  00 00 00 02 h i  00 00 00 03 y o u       line  h i \n y o u \n
-//!                    ╳ lost                                 ╳ lost
+//!                    ╳ lost                               ╳ lost
 //!          00 00 00 68: a message of 104 bytes            i is wrong, and then comes "you"
 //! ```
 //!

@@ -10,7 +10,7 @@
 //!
 //! *Run:* `cargo xtask demo sticky-packets`. *Read*, from what looks right to what is:
 //!
-//! - The bug, and the least that mends it: [`naive`] → [`by_hand`] → [`talk`].
+//! - The bug, and the least that mends it: [`naive`] (its head) → [`by_hand`] → [`talk`].
 //! - What comes out, and what is the same for all: [`frame`] → [`decoder`] → [`encode`].
 //! - Framings, each mending the one before: [`naive`] → [`fixed`] → [`line`] → [`delimiter`] →
 //!   [`length`] → [`varint`] → [`cobs`].
@@ -49,8 +49,8 @@ pub mod record;
 // The two ends, and what is done with them.
 pub mod server;
 pub mod client;
-pub mod cuts;
 pub mod talk;
+pub mod cuts;
 pub mod explain;
 
 // Between the ends, and what goes wrong there.

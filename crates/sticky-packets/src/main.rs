@@ -19,7 +19,7 @@ struct Program {
 
 const SHELVES: cli::Shelves = &[
     ("Two ends, any framing", &["server", "client"]),
-    ("Where a message ends", &["cuts", "talk", "explain"]),
+    ("Where a message ends", &["talk", "cuts", "explain"]),
     (
         "Between the ends, and what goes wrong there",
         &["sleeping", "buffers", "nagle", "hostile", "desync", "packets"],
@@ -32,8 +32,8 @@ enum Lesson {
     Server(server::Args),
     Client(client::Args),
     // Where a message ends.
-    Cuts(cuts::Args),
     Talk(talk::Args),
+    Cuts(cuts::Args),
     Explain(explain::Args),
     // Between the ends, and what goes wrong there.
     Sleeping(sleeping::Args),
@@ -51,8 +51,8 @@ fn main() -> ExitCode {
     cli::run(|| match program.lesson {
         Lesson::Server(args) => server::run(args),
         Lesson::Client(args) => client::run(args),
-        Lesson::Cuts(args) => cuts::run(args),
         Lesson::Talk(args) => talk::run(args),
+        Lesson::Cuts(args) => cuts::run(args),
         Lesson::Explain(args) => explain::run(args),
         Lesson::Sleeping(args) => sleeping::run(args),
         Lesson::Buffers(args) => buffers::run(args),

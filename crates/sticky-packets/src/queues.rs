@@ -2,9 +2,9 @@
 //! rustix has FIONREAD and not its two neighbours; see tcp(7) and socket(7).
 //!
 //! ```text
-//!   writer ──▶ │ not sent │ sent, not acknowledged │ ──▶ │ not read │ ──▶ reader
-//!              │◀ SIOCOUTQNSD ▶│                   │     │          │
-//!              │◀─────────── SIOCOUTQ ────────────▶│     │◀ FIONREAD ▶│
+//!   writer ──▶ │   not sent    │ sent, not acknowledged │ ──▶ │  not read  │ ──▶ reader
+//!              │◀ SIOCOUTQNSD ▶│                        │     │            │
+//!              │◀────────────── SIOCOUTQ ──────────────▶│     │◀ FIONREAD ▶│
 //! ```
 //!
 //! What is sent and not acknowledged may have arrived: then it is in both buffers.

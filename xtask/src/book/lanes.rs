@@ -36,10 +36,10 @@ struct Run {
 
 const RUNS: [Run; 5] = [
     run("naive-glued", "naive, one write, one read: glued", "naive", "1024"),
-    run("naive-torn", "naive, reads of at most 8 bytes: glued and torn", "naive", "8"),
-    run("line-torn", "line, the same reads: whole", "line", "8"),
+    run("naive-torn", "naive, reads of at most 7 bytes: glued and torn", "naive", "7"),
+    run("line-torn", "line, the same reads: whole", "line", "7"),
     run("length-glued", "length, one write, one read: whole", "length", "1024"),
-    run("length-torn", "length, reads of at most 8 bytes: whole", "length", "8"),
+    run("length-torn", "length, reads of at most 7 bytes: whole", "length", "7"),
 ];
 
 const fn run(
@@ -328,9 +328,10 @@ fn draw_heard(out: &mut String, story: &Story, heard: &Message) {
     let mark = if right { "✓" } else { "✗" };
     let long = format!("{mark} {name} {}", with_edges(&heard.text));
     let short = format!("{mark} {name}");
-    let fits = svg::text_width(&long) < at(heard.end - heard.begin) - 8.0;
+    let room = at(heard.end - heard.begin) - 8.0;
+    let label = [long.as_str(), &short].into_iter().find(|label| svg::text_width(label) < room);
     let middle = LEFT + (at(heard.begin) + at(heard.end)) / 2.0;
-    svg::text(out, (middle, HEARD + 19.0), class, if fits { &long } else { &short });
+    svg::text(out, (middle, HEARD + 19.0), class, label.unwrap_or(mark));
 }
 
 /// A, B, C: for those who do not see colours.
