@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use cli::{Advice, Exit, count, escape, say};
 
 use crate::choose::{Bytes, LayoutArgs};
@@ -147,12 +147,15 @@ impl Args {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    let most = FILE_LEN_MAX + 1;
     match path.to_str() {
-        Some("-") => io::stdin().lock().take(FILE_LEN_MAX).read_to_end(&mut bytes)?,
-        _ => File::open(path)?.take(FILE_LEN_MAX).read_to_end(&mut bytes)?,
+        Some("-") => io::stdin().lock().take(most).read_to_end(&mut bytes)?,
+        _ => File::open(path)?.take(most).read_to_end(&mut bytes)?,
     };
+    // Its beginning alone would look like a stream that ends in mid-frame.
+    ensure!(bytes.len() as u64 <= FILE_LEN_MAX, "it has more than {FILE_LEN_MAX} bytes");
     Ok(bytes)
 }
 
