@@ -23,6 +23,9 @@ use crate::varint::Varint;
 /// So many bytes a block has, unless another size is asked for.
 const BLOCK_LEN: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
+/// No block and no buffer that is asked for is longer: its memory is taken at once.
+const SIZE_MAX: usize = 16 << 20;
+
 /// Which framing, and how it is set.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FramingArgs {
@@ -43,7 +46,7 @@ pub struct FramingOptions {
     #[arg(long)]
     skip_too_long: bool,
     /// fixed: how long each block is; 32 unless given
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
     size: Option<NonZeroUsize>,
     /// delimiter: what ends a message, such as '\r\n' or '\x1e'; a `;` that `\` escapes unless given
     #[arg(long, value_name = "TEXT")]
@@ -248,6 +251,17 @@ impl FromStr for Field {
     }
 }
 
+/// A size of which there is so much memory. For clap's `value_parser`.
+///
+/// # Errors
+/// When it is no number, or no size.
+pub fn size(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(size) if NonZeroUsize::get(size) <= SIZE_MAX => Ok(size),
+        _ => Err(format!("write a number of bytes from 1 to {SIZE_MAX}")),
+    }
+}
+
 fn endian(text: &str) -> Result<Endian, &'static str> {
     match text {
         "big" => Ok(Endian::Big),
@@ -375,6 +389,9 @@ mod tests {
             "--endian middle",
             r"--delimiter \q",
             "--counts x",
+            "--framing fixed --size 0",
+            "--framing fixed --size 16777217",
+            "--framing fixed --size 18446744073709551616",
         ] {
             let parsed = Line::try_parse_from(format!("x {words}").split(' '));
             assert!(parsed.is_err(), "{words}");

@@ -97,6 +97,12 @@ pub fn wait_for(reader: &TcpStream, len: usize) -> io::Result<()> {
 }
 // ANCHOR_END: wait
 
+/// Whether a wait ran out. Unix says the first when SO_RCVTIMEO does, Windows the second.
+#[must_use]
+pub fn timed_out(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
 const MSG_PEEK: i32 = 2;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const MSG_WAITALL: i32 = 0x100;

@@ -79,6 +79,55 @@ fn a_peer_that_says_nothing_is_exit_code_4() {
 }
 
 #[test]
+fn who_says_nothing_is_given_up_and_the_next_is_heard() {
+    let mut server = Server::start(&["--patience", "100ms"]);
+    let silent = TcpStream::connect(&server.address).unwrap();
+    let next = server.said();
+    let lost = format!(
+        "lost {}: it has said nothing for too long, or taken nothing\n",
+        silent.local_addr().unwrap()
+    );
+    assert_eq!(next, lost);
+    TcpStream::connect(&server.address).unwrap();
+    assert_eq!(server.said(), "the end; heard 0\n");
+}
+
+#[test]
+fn where_a_message_lies_is_told_as_far_as_it_is_known() {
+    let server =
+        Server::start(&["--framing", "line", "--max-frame", "5", "--skip-too-long", "--json"]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.write_all(b"one\n123456789\ntwo\n\xff\nthree\n").unwrap();
+    drop(stream);
+    let heard = server.json();
+    let places = heard["messages"].as_array().unwrap().iter().map(|message| {
+        let what = message["text"].as_str().unwrap_or("error").to_owned();
+        (what, message["begin"].as_u64(), message["end"].as_u64())
+    });
+    // The line that is too long is refused after the five bytes, and the two that may end it.
+    let want = [
+        ("one", Some(0), 4),
+        ("error", Some(4), 11),
+        ("two", None, 18),
+        ("error", Some(18), 20),
+        ("three", Some(20), 26),
+    ];
+    let want = want.map(|(what, begin, end)| (what.to_owned(), begin, Some(end)));
+    assert_eq!(places.collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn a_client_that_cannot_say_all_does_not_wait_for_an_answer() {
+    let server = Server::start(&["--patience", "1h"]);
+    let line = [&[b'x'; 60_000][..], b"\n"].concat();
+    let words = ["--one-write", "--patience", "1min"];
+    let client = server.talk_of(&words, &line.repeat(300));
+    let stderr = String::from_utf8(client.stderr).unwrap();
+    assert!(stderr.contains("more than 16777216 bytes for one write"), "{stderr}");
+    assert_eq!(client.status.code(), Some(1));
+}
+
+#[test]
 fn what_cannot_be_sent_is_told_and_the_rest_is_sent() {
     let framing = ["--framing", "fixed", "--size", "10"];
     let server = Server::start(&[&framing[..], &["--once"]].concat());
@@ -103,7 +152,8 @@ fn options_that_do_not_go_together_are_exit_code_2() {
 struct Server {
     child: Child,
     address: String,
-    /// The other of stdout and stderr, with its beginning.
+    /// Where the address stood, and the other of stdout and stderr.
+    said: BufReader<Box<dyn Read + Send>>,
     rest: Box<dyn Read + Send>,
 }
 
@@ -126,12 +176,23 @@ impl Server {
         let mut said = BufReader::new(said);
         said.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").unwrap().to_owned();
-        // What follows on it is short enough for the pipe.
-        Self { child, address, rest: Box::new(rest.chain(said)) }
+        Self { child, address, said, rest }
+    }
+
+    /// The next line that it says.
+    fn said(&mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        line
     }
 
     /// What a client says to it.
     fn talk(&self, words: &[&str]) -> Output {
+        self.talk_of(words, TEXT.as_bytes())
+    }
+
+    /// What a client says to it that is given this text, or as much of it as it takes.
+    fn talk_of(&self, words: &[&str], text: &[u8]) -> Output {
         let mut client = program()
             .args(["client", &self.address])
             .args(words)
@@ -140,7 +201,8 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        client.stdin.take().unwrap().write_all(TEXT.as_bytes()).unwrap();
+        // One that has ended takes no more.
+        let _ = client.stdin.take().unwrap().write_all(text);
         client.wait_with_output().unwrap()
     }
 
@@ -153,7 +215,9 @@ impl Server {
 
     fn end(mut self) -> (Option<i32>, String) {
         let mut text = String::new();
+        // What is said meanwhile is short enough for the pipe.
         self.rest.read_to_string(&mut text).unwrap();
+        self.said.read_to_string(&mut text).unwrap();
         (self.child.wait().unwrap().code(), text)
     }
 }
