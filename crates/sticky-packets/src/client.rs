@@ -178,16 +178,18 @@ impl Said {
     fn note(&mut self, message: &[u8], [head, body, tail]: [usize; 3]) {
         let begin = self.written;
         self.written += head + body + tail;
-        if self.keep {
-            let object = json!({
+        if !self.keep {
+            return;
+        }
+        self.messages.push(message.len(), || {
+            json!({
                 "begin": begin,
                 "end": self.written,
                 "body": [begin + head, begin + head + body],
                 "hex": hex(message),
                 "text": escape(message).to_string(),
-            });
-            self.messages.push(object, message.len());
-        }
+            })
+        });
     }
 }
 

@@ -442,6 +442,28 @@ mod tests {
     }
 
     #[test]
+    fn zeros_are_no_lengths() {
+        let two = Layout::new(2).unwrap();
+        assert!(others(&two, 100, &[0; 24]).is_empty());
+    }
+
+    #[test]
+    fn the_settings_can_be_given_in_anybodys_words() {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            args: Args,
+        }
+        let want = Layout::new(2).unwrap().offset(1).unwrap().strip(3).unwrap();
+        let want = want.counts(Counts::From(0)).unwrap().endian(Endian::Little);
+        for words in ["--netty 1,2,-3,3", "--tokio 1,2,-3,3", "--length-field 1,2 --counts 0"] {
+            let words = format!("x --endian little {words}");
+            let program: Program = clap::Parser::try_parse_from(words.split(' ')).unwrap();
+            assert_eq!(program.args.layout().unwrap(), want, "{words}");
+        }
+    }
+
+    #[test]
     fn what_often_is_no_length_is_known() {
         for (bytes, want) in [
             (&b"GET / HTTP/1.1\r\n\r\n"[..], 2),

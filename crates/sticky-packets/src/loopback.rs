@@ -183,6 +183,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stranger_who_calls_first_is_not_taken_for_the_writer() {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        listener.listen(2).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let _stranger = TcpStream::connect(address).unwrap();
+        let writer = TcpStream::connect(address).unwrap();
+        let caller = writer.local_addr().unwrap();
+        assert_eq!(accept(&listener, caller).unwrap().peer_addr().unwrap(), caller);
+    }
+
+    #[test]
     fn what_never_comes_is_not_waited_for_after_the_end() {
         let (mut writer, reader) = pair().unwrap();
         writer.write_all(b"one").unwrap();

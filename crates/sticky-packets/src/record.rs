@@ -20,10 +20,10 @@ pub struct Kept {
 
 impl Kept {
     /// Keeps what is said of a message of `len` bytes, if there is room.
-    pub fn push(&mut self, object: Value, len: usize) {
+    pub fn push(&mut self, len: usize, object: impl FnOnce() -> Value) {
         self.bytes = self.bytes.saturating_add(len);
         if self.bytes <= KEPT_BYTES_MAX && self.objects.len() < KEPT_CALLS_MAX {
-            self.objects.push(object);
+            self.objects.push(object());
         }
     }
 
@@ -151,12 +151,12 @@ mod tests {
         let count = |kept: &Kept| kept.json().as_array().unwrap().len();
         let mut many = Kept::default();
         for _ in 0..KEPT_CALLS_MAX + 3 {
-            many.push(json!({}), 0);
+            many.push(0, || json!({}));
         }
         assert_eq!(count(&many), KEPT_CALLS_MAX);
         let mut long = Kept::default();
         for len in [KEPT_BYTES_MAX - 1, 1, 1, 0] {
-            long.push(json!({ "len": len }), len);
+            long.push(len, || json!({ "len": len }));
         }
         assert_eq!(count(&long), 2);
         assert_eq!(long.last_mut(), Some(&mut json!({ "len": 1 })));

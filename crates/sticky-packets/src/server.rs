@@ -10,7 +10,6 @@
 //! The framing is all that differs from one run to the next. With `--echo` each message goes back
 //! at once, for those who try their own program. System calls: read(2), writev(2).
 
-use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
@@ -215,31 +214,19 @@ impl Messages {
 
     fn heard(&mut self, message: &[u8]) -> Result<(), StdoutError> {
         self.total += 1;
-        let text = escape(message).to_string();
-        let object = || json!({ "hex": hex(message), "text": text });
-        self.keep(object, message.len(), format_args!("heard: {text}"))
+        let Some(kept) = &mut self.kept else { return say!("heard: {}", escape(message)) };
+        kept.push(
+            message.len(),
+            || json!({ "hex": hex(message), "text": escape(message).to_string() }),
+        );
+        Ok(())
     }
 
     fn refused(&mut self, error: &FrameError) -> Result<(), StdoutError> {
+        let Some(kept) = &mut self.kept else { return say!("not heard: {error}") };
         let text = error.to_string();
-        let object = || json!({ "error": text });
-        self.keep(object, text.len(), format_args!("not heard: {error}"))
-    }
-
-    /// What is said of `len` bytes: as an object, or as a line.
-    fn keep(
-        &mut self,
-        object: impl FnOnce() -> Value,
-        len: usize,
-        line: fmt::Arguments<'_>,
-    ) -> Result<(), StdoutError> {
-        match &mut self.kept {
-            None => say!("{line}"),
-            Some(kept) => {
-                kept.push(object(), len);
-                Ok(())
-            }
-        }
+        kept.push(text.len(), || json!({ "error": text }));
+        Ok(())
     }
 
     /// Where in the stream the last one lay, as far as that is known.

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -33,7 +35,17 @@ fn what_one_end_says_the_other_hears_whatever_a_read_takes() {
                 all.iter().map(|message| message["hex"].clone()).collect::<Vec<_>>()
             };
             assert_eq!(texts(&heard), texts(&sent), "{framing:?} {read_size}");
-            assert_eq!(sent["writes"]["calls"].as_array().unwrap().len(), 1);
+            assert_eq!(heard["heard"], 3);
+            let [write] = &sent["writes"]["calls"].as_array().unwrap()[..] else {
+                panic!("{sent}")
+            };
+            if !matches!(framing[1], "delimiter" | "cobs") {
+                for message in sent["messages"].as_array().unwrap() {
+                    let [from, to] = [0, 1].map(|end| message["body"][end].as_u64().unwrap());
+                    let body = 2 * usize::try_from(from).unwrap()..2 * usize::try_from(to).unwrap();
+                    assert_eq!(write.as_str().unwrap()[body], message["hex"], "{framing:?}");
+                }
+            }
             let places = |value: &Value, key| value["messages"][2][key].as_u64().unwrap();
             assert_eq!(places(&heard, "begin"), places(&sent, "begin"), "{framing:?}");
             assert_eq!(places(&heard, "end"), places(&sent, "end"), "{framing:?}");
@@ -79,6 +91,58 @@ fn a_peer_that_says_nothing_is_exit_code_4() {
 }
 
 #[test]
+fn a_peer_that_takes_nothing_is_exit_code_4() {
+    let server = Server::start(&["--echo", "--json", "--patience", "100ms"]);
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    let far_beyond = Some(Duration::from_secs(60));
+    stream.set_write_timeout(far_beyond).unwrap();
+    let frame = [&60_000_u32.to_be_bytes()[..], &[b'x'; 60_000]].concat();
+    // It hears until no echo goes any more, gives up, and closes.
+    let writer = thread::spawn(move || {
+        std::iter::repeat_with(|| stream.write_all(&frame)).find_map(Result::err).unwrap()
+    });
+    let (code, said) = server.end();
+    assert!(said.contains("lost 127.0.0.1:") && code == Some(4), "{code:?}");
+    let error = writer.join().unwrap();
+    assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
+}
+
+#[test]
+fn a_client_gives_up_a_server_that_says_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let output = program()
+        .args(["client", &address, "--patience", "50ms"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+}
+
+#[test]
+fn what_a_client_does_not_understand_is_told_and_nothing_reaches_the_terminal_as_it_came() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"\xff\n\x1b[2J\n").unwrap();
+        // It goes last: a client that has not said all would be right to complain.
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    });
+    let output = program()
+        .args(["client", &address, "--framing", "line"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    server.join().unwrap();
+    let [stdout, stderr] =
+        [output.stdout, output.stderr].map(|all| String::from_utf8(all).unwrap());
+    assert_eq!(stdout, "server: \\u{1b}[2J\n");
+    assert!(stderr.starts_with("not understood: at byte 0 of the stream: "), "{stderr}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn who_says_nothing_is_given_up_and_the_next_is_heard() {
     let mut server = Server::start(&["--patience", "100ms"]);
     let silent = TcpStream::connect(&server.address).unwrap();
@@ -88,8 +152,12 @@ fn who_says_nothing_is_given_up_and_the_next_is_heard() {
         silent.local_addr().unwrap()
     );
     assert_eq!(next, lost);
-    TcpStream::connect(&server.address).unwrap();
-    assert_eq!(server.said(), "the end; heard 0\n");
+    let mut next = TcpStream::connect(&server.address).unwrap();
+    next.write_all(b"\0\0\0\x04\x1b[2J").unwrap();
+    drop(next);
+    for line in ["heard: \\u{1b}[2J\n", "the end; heard 1\n"] {
+        assert_eq!(server.said(), line);
+    }
 }
 
 #[test]
@@ -97,7 +165,7 @@ fn where_a_message_lies_is_told_as_far_as_it_is_known() {
     let server =
         Server::start(&["--framing", "line", "--max-frame", "5", "--skip-too-long", "--json"]);
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    stream.write_all(b"one\n123456789\ntwo\n\xff\nthree\n").unwrap();
+    stream.write_all(b"one\n123456789\n\x1bwo\n\xff\nthree\n").unwrap();
     drop(stream);
     let heard = server.json();
     let places = heard["messages"].as_array().unwrap().iter().map(|message| {
@@ -108,7 +176,7 @@ fn where_a_message_lies_is_told_as_far_as_it_is_known() {
     let want = [
         ("one", Some(0), 4),
         ("error", Some(4), 11),
-        ("two", None, 18),
+        ("\\u{1b}wo", None, 18),
         ("error", Some(18), 20),
         ("three", Some(20), 26),
     ];
