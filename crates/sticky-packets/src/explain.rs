@@ -230,10 +230,21 @@ impl Fit {
             true => "behind the number; what comes out begins before",
             false => "the message",
         };
-        let shown = body.get(..MESSAGE_SHOWN).unwrap_or(body);
+        let shown = beginning(body);
         let more = if shown.len() < body.len() { "…" } else { "" };
         show(from, body, &format!("{what}: {}{more}", escape(shown)))?;
         Ok(())
+    }
+}
+
+/// As much as is shown, without a character that this would cut in two.
+fn beginning(message: &[u8]) -> &[u8] {
+    let Some(cut) = message.get(..MESSAGE_SHOWN) else { return message };
+    match str::from_utf8(cut) {
+        Err(error) if cut.len() < message.len() && error.error_len().is_none() => {
+            cut.get(..error.valid_up_to()).unwrap_or(cut)
+        }
+        _ => cut,
     }
 }
 
@@ -438,6 +449,23 @@ mod tests {
             let others = others(&tried, 100, &bytes);
             assert_eq!(others[0].layout, right, "{right}");
             assert_eq!(others[0].frames, 3);
+        }
+    }
+
+    #[test]
+    fn a_message_is_not_shown_with_half_a_character() {
+        for (message, shown) in [
+            ("hello", "hello"),
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdefg", "0123456789abcdef"),
+            ("0123456789abcde爱", "0123456789abcde"),
+            ("你好你好你好", "你好你好你"),
+        ] {
+            assert_eq!(beginning(message.as_bytes()), shown.as_bytes());
+        }
+        // What is half a character in the message itself is shown.
+        for bytes in [&b"0123456789abcde\xe7"[..], b"0123456789abcd\xff\xe7"] {
+            assert_eq!(beginning(bytes), bytes);
         }
     }
 

@@ -82,7 +82,8 @@ impl Server {
         }
 
         loop {
-            // Simplified: one client at a time, as in chapter 4's `talk`.
+            // Simplified: one client at a time, and a failing accept ends it, as in chapter 4's
+            // `talk`. The room has neither fault.
             let (connection, client) = listener.accept().context("cannot accept a connection")?;
             let _in_hand = stop.in_hand(format_args!("the conversation with {client}"));
             let heard = self.hold(&connection);
