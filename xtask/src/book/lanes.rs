@@ -117,7 +117,8 @@ impl Story {
         let mut first = String::new();
         let stderr = server.0.stderr.take().context("no stderr")?;
         BufReader::new(stderr).read_line(&mut first)?;
-        let address = first.trim().strip_prefix("listening on ").context("no ready line")?;
+        let address = first.trim().strip_prefix("listening on ");
+        let address = address.with_context(|| format!("no ready line, but {first:?}"))?;
 
         let mut client = Ended(
             Command::new(program)
