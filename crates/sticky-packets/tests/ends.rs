@@ -94,7 +94,7 @@ fn a_peer_that_says_nothing_is_exit_code_4() {
 fn a_peer_that_takes_nothing_is_exit_code_4() {
     let server = Server::start(&["--echo", "--json", "--patience", "100ms"]);
     let mut stream = TcpStream::connect(&server.address).unwrap();
-    let far_beyond = Some(Duration::from_secs(60));
+    let far_beyond = Some(Duration::from_secs(20));
     stream.set_write_timeout(far_beyond).unwrap();
     let frame = [&60_000_u32.to_be_bytes()[..], &[b'x'; 60_000]].concat();
     // It hears until no echo goes any more, gives up, and closes.
