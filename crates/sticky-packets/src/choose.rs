@@ -120,7 +120,7 @@ impl FramingOptions {
     pub fn choose(&self, name: Name) -> anyhow::Result<Choice> {
         let kind = match name {
             Name::Naive => Kind::Naive,
-            Name::Fixed => Kind::Fixed(self.size.unwrap_or(BLOCK_LEN)),
+            Name::Fixed => Kind::Fixed(self.block_len()?),
             Name::Line => Kind::Line,
             Name::Delimiter => Kind::Delimiter(self.mark()?),
             Name::Length => Kind::Length(self.layout.layout()?),
@@ -148,6 +148,17 @@ impl FramingOptions {
             Some((owner, option, _)) => Err(anyhow!("{option} means nothing to {name}"))
                 .hint(format_args!("it is for --framing {owner}"))
                 .exit(Exit::Usage),
+        }
+    }
+
+    fn block_len(&self) -> anyhow::Result<NonZeroUsize> {
+        match self.size {
+            Some(size) if size > self.max_frame => {
+                Err(anyhow!("no block of {size} bytes is within the limit of {}", self.max_frame))
+                    .hint("raise it with --max-frame")
+                    .exit(Exit::Usage)
+            }
+            size => Ok(size.unwrap_or(BLOCK_LEN)),
         }
     }
 
@@ -358,7 +369,7 @@ mod tests {
     #[test]
     fn each_framing_has_its_options() {
         check("--framing naive", b"hi;");
-        check("--framing fixed --size 4", b"hi;\0");
+        check("--framing fixed --size 4 --max-frame 4", b"hi;\0");
         check("--framing line", b"hi;\n");
         check("--framing delimiter", b"hi\\;;");
         check(r"--framing delimiter --delimiter \r\n", b"hi;\r\n");
@@ -375,6 +386,7 @@ mod tests {
     fn what_means_nothing_is_refused() {
         for words in [
             "--framing line --size 4",
+            "--framing fixed --size 9 --max-frame 8",
             "--framing cobs --length-bytes 2",
             "--framing length --delimiter ,",
             r"--framing delimiter --delimiter \r\n --escape %",
