@@ -89,8 +89,8 @@ pub fn wait_for(reader: &TcpStream, len: usize) -> io::Result<()> {
         // MSG_WAITALL: not before all are there. MSG_PEEK: and leave them there.
         match SockRef::from(reader).recv_with_flags(&mut room, MSG_PEEK | MSG_WAITALL)? {
             got if got == len => return Ok(()),
+            _ if start.elapsed() >= PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
             got if got == 0 || MSG_WAITALL != 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            _ if start.elapsed() > PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
             _ => std::thread::yield_now(),
         }
     }
