@@ -23,6 +23,9 @@ use crate::varint::Varint;
 /// So many bytes a block has, unless another size is asked for.
 const BLOCK_LEN: NonZeroUsize = NonZeroUsize::new(32).unwrap();
 
+/// No block and no buffer that is asked for is longer: its memory is taken at once.
+const SIZE_MAX: usize = 16 << 20;
+
 /// Which framing, and how it is set.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FramingArgs {
@@ -43,7 +46,7 @@ pub struct FramingOptions {
     #[arg(long)]
     skip_too_long: bool,
     /// fixed: how long each block is; 32 unless given
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
     size: Option<NonZeroUsize>,
     /// delimiter: what ends a message, such as '\r\n' or '\x1e'; a `;` that `\` escapes unless given
     #[arg(long, value_name = "TEXT")]
@@ -117,7 +120,7 @@ impl FramingOptions {
     pub fn choose(&self, name: Name) -> anyhow::Result<Choice> {
         let kind = match name {
             Name::Naive => Kind::Naive,
-            Name::Fixed => Kind::Fixed(self.size.unwrap_or(BLOCK_LEN)),
+            Name::Fixed => Kind::Fixed(self.block_len()?),
             Name::Line => Kind::Line,
             Name::Delimiter => Kind::Delimiter(self.mark()?),
             Name::Length => Kind::Length(self.layout.layout()?),
@@ -145,6 +148,17 @@ impl FramingOptions {
             Some((owner, option, _)) => Err(anyhow!("{option} means nothing to {name}"))
                 .hint(format_args!("it is for --framing {owner}"))
                 .exit(Exit::Usage),
+        }
+    }
+
+    fn block_len(&self) -> anyhow::Result<NonZeroUsize> {
+        match self.size {
+            Some(size) if size > self.max_frame => {
+                Err(anyhow!("no block of {size} bytes is within the limit of {}", self.max_frame))
+                    .hint("raise it with --max-frame")
+                    .exit(Exit::Usage)
+            }
+            size => Ok(size.unwrap_or(BLOCK_LEN)),
         }
     }
 
@@ -248,6 +262,17 @@ impl FromStr for Field {
     }
 }
 
+/// A size of which there is so much memory. For clap's `value_parser`.
+///
+/// # Errors
+/// When it is no number, or no size.
+pub fn size(text: &str) -> Result<NonZeroUsize, String> {
+    match text.parse() {
+        Ok(size) if NonZeroUsize::get(size) <= SIZE_MAX => Ok(size),
+        _ => Err(format!("write a number of bytes from 1 to {SIZE_MAX}")),
+    }
+}
+
 fn endian(text: &str) -> Result<Endian, &'static str> {
     match text {
         "big" => Ok(Endian::Big),
@@ -344,7 +369,7 @@ mod tests {
     #[test]
     fn each_framing_has_its_options() {
         check("--framing naive", b"hi;");
-        check("--framing fixed --size 4", b"hi;\0");
+        check("--framing fixed --size 4 --max-frame 4", b"hi;\0");
         check("--framing line", b"hi;\n");
         check("--framing delimiter", b"hi\\;;");
         check(r"--framing delimiter --delimiter \r\n", b"hi;\r\n");
@@ -361,6 +386,7 @@ mod tests {
     fn what_means_nothing_is_refused() {
         for words in [
             "--framing line --size 4",
+            "--framing fixed --size 9 --max-frame 8",
             "--framing cobs --length-bytes 2",
             "--framing length --delimiter ,",
             r"--framing delimiter --delimiter \r\n --escape %",
@@ -375,6 +401,9 @@ mod tests {
             "--endian middle",
             r"--delimiter \q",
             "--counts x",
+            "--framing fixed --size 0",
+            "--framing fixed --size 16777217",
+            "--framing fixed --size 18446744073709551616",
         ] {
             let parsed = Line::try_parse_from(format!("x {words}").split(' '));
             assert!(parsed.is_err(), "{words}");

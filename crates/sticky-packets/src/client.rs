@@ -21,12 +21,12 @@ use anyhow::{Context, anyhow, bail};
 use cli::{Advice, Exit, Period, ask_bytes, count, escape, note, say};
 use serde_json::{Value, json};
 
-use crate::choose::{Choice, FramingArgs};
+use crate::choose::{self, Choice, FramingArgs};
 use crate::decoder::Decode;
 use crate::encode::{Room, write_frame};
 use crate::frame::FrameError;
 use crate::framed::{FramedReader, ReadError};
-use crate::record::{Calls, Recorder, hex};
+use crate::record::{Calls, Kept, Recorder, hex};
 
 /// More than this is not gathered for one write.
 const GATHERED_MAX: usize = 16 << 20;
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long)]
     one_write: bool,
     /// The most that one read takes
-    #[arg(long, value_name = "BYTES", default_value = "1024")]
+    #[arg(long, value_name = "BYTES", value_parser = choose::size, default_value = "1024")]
     read_size: NonZeroUsize,
     /// How long the server may say nothing
     #[arg(long, value_name = "TIME", default_value = "10min")]
@@ -65,13 +65,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     connection.set_read_timeout(Some(patience.duration()))?;
     // Nothing is held back: what a message costs is to be seen, and not what Nagle makes of it.
     connection.set_nodelay(true)?;
-    let all_said = Arc::new(AtomicBool::new(false));
+    let has_ended = Arc::new(AtomicBool::new(false));
     let speaker = Speaker {
         // The same socket under a second descriptor, for the second thread.
         recorder: Recorder::new(connection.try_clone()?, json),
         choice: choice.clone(),
         one_write,
-        all_said: Arc::clone(&all_said),
+        has_ended: Arc::clone(&has_ended),
         said: Said { keep: json, ..Said::default() },
     };
     let speaker = thread::spawn(move || speaker.speak());
@@ -85,7 +85,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     );
     hear(&mut reader, server, json)?;
     let heard = reader.get_ref().calls().json();
-    if !all_said.load(Ordering::Acquire) {
+    if !has_ended.load(Ordering::Acquire) {
         bail!("{server} has closed the connection before all was said");
     }
     let (said, writes) = speaker.join().unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -105,7 +105,8 @@ struct Speaker {
     recorder: Recorder<TcpStream>,
     choice: Choice,
     one_write: bool,
-    all_said: Arc<AtomicBool>,
+    /// It waits for the keyboard no more: it can be joined.
+    has_ended: Arc<AtomicBool>,
     said: Said,
 }
 
@@ -114,15 +115,26 @@ struct Speaker {
 struct Said {
     /// With `--json`: each message, and where it lies in the stream.
     keep: bool,
-    messages: Vec<Value>,
+    messages: Kept,
     written: usize,
     refused: usize,
 }
 
 impl Speaker {
+    /// Says everything, and tells the thread that hears when it has ended.
+    fn speak(mut self) -> anyhow::Result<(Said, Calls)> {
+        let said = self.say_all();
+        self.has_ended.store(true, Ordering::Release);
+        // Also where not all could be said: or both ends would wait for each other.
+        let leave = self.take_leave();
+        said.and(leave)?;
+        let calls = self.recorder.calls();
+        Ok((self.said, calls))
+    }
+
     // ANCHOR: speak
     /// Until the end of input.
-    fn speak(mut self) -> anyhow::Result<(Said, Calls)> {
+    fn say_all(&mut self) -> anyhow::Result<()> {
         let encoder = self.choice.encoder();
         let (mut room, mut all) = (Room::default(), Vec::new());
         while let Some(message) = ask_bytes("")? {
@@ -145,11 +157,7 @@ impl Speaker {
                     .context("cannot send")?;
             }
         }
-        self.recorder.write_all(&all).context("cannot send")?;
-        self.all_said.store(true, Ordering::Release);
-        self.take_leave()?;
-        let calls = self.recorder.calls();
-        Ok((self.said, calls))
+        self.recorder.write_all(&all).context("cannot send")
     }
     // ANCHOR_END: speak
 
@@ -166,22 +174,22 @@ impl Speaker {
 }
 
 impl Said {
-    /// More than this are not kept.
-    const KEPT_MAX: usize = 10_000;
-
     /// A message of which head, body and tail go on the wire.
     fn note(&mut self, message: &[u8], [head, body, tail]: [usize; 3]) {
         let begin = self.written;
         self.written += head + body + tail;
-        if self.keep && self.messages.len() < Self::KEPT_MAX {
-            self.messages.push(json!({
+        if !self.keep {
+            return;
+        }
+        self.messages.push(message.len(), || {
+            json!({
                 "begin": begin,
                 "end": self.written,
                 "body": [begin + head, begin + head + body],
                 "hex": hex(message),
                 "text": escape(message).to_string(),
-            }));
-        }
+            })
+        });
     }
 }
 
@@ -216,7 +224,7 @@ fn object(choice: &Choice, said: &Said, writes: &Calls, reads: &Value) -> Value 
     json!({
         "role": "client",
         "framing": choice.name().as_str(),
-        "messages": said.messages,
+        "messages": said.messages.json(),
         "writes": writes.json(),
         "reads": reads,
     })

@@ -49,20 +49,23 @@ pub fn run(Args { framing, options, messages }: Args) -> anyhow::Result<()> {
         }
         None => Name::ALL.to_vec(),
     };
-    say!("{:<10}{:>6}  {:<32}{:>8}  {:>6}", "framing", "bytes", "cut", "ways", "right")?;
+    let mut streams = Vec::new();
     for name in names {
         let choice = options.choose(name)?;
-        show(&choice, &messages)?;
+        streams.push((stream(&choice, &messages)?, choice));
+    }
+    say!("{:<10}{:>6}  {:<32}{:>8}  {:>6}", "framing", "bytes", "cut", "ways", "right")?;
+    for (stream, choice) in &streams {
+        show(choice, stream, &messages)?;
     }
     Ok(())
 }
 
-fn show(choice: &Choice, messages: &[String]) -> anyhow::Result<()> {
+fn show(choice: &Choice, stream: &[u8], messages: &[String]) -> anyhow::Result<()> {
     let name = choice.name();
-    let stream = stream(choice, messages)?;
     let every = stream.len() <= EVERY_WAY_MAX;
     let how = if every { "at any places" } else { "nowhere, at 1, at 2, everywhere" };
-    let mut trial = Trial::new(choice, &stream, messages);
+    let mut trial = Trial::new(choice, stream, messages);
     match every {
         true => trial.every_way(),
         false => trial.one_and_two_cuts(),
@@ -70,7 +73,8 @@ fn show(choice: &Choice, messages: &[String]) -> anyhow::Result<()> {
     let Trial { ways, right, wrong, .. } = trial;
     say!("{name:<10}{:>6}  {how:<32}{ways:>8}  {right:>6}", stream.len())?;
     if let Some(wrong) = wrong {
-        say!("           such as: {}", wrong.join(" | "))?;
+        let wrong = if wrong.is_empty() { "nothing".to_owned() } else { wrong.join(" | ") };
+        say!("           such as: {wrong}")?;
     }
     Ok(())
 }
@@ -80,7 +84,10 @@ fn stream(choice: &Choice, messages: &[String]) -> anyhow::Result<Vec<u8>> {
     let mut stream = Vec::new();
     for message in messages {
         let frame = to_vec(&encoder, message.as_bytes())
-            .with_context(|| format!("{} cannot say \"{message}\"", choice.name()))?;
+            .with_context(|| {
+                format!("{} cannot say \"{}\"", choice.name(), escape(message.as_bytes()))
+            })
+            .exit(Exit::Usage)?;
         stream.extend(frame);
     }
     if stream.len() > STREAM_LEN_MAX {

@@ -118,22 +118,24 @@ impl Framing for Delimiter {
         &self,
         raw: &'a [u8],
         scratch: &'a mut Vec<u8>,
-        _: usize,
+        limit: usize,
     ) -> Result<Frame<'a>, Unfit> {
-        match &self.mark {
+        let message = match &self.mark {
             Mark::Any(Any { escape: Some(escape), set, .. }) => {
-                Ok(Frame::Bytes(unescape(raw, *escape, set, scratch)))
+                unescape(raw, *escape, set, scratch)
             }
             // Without an escape a delimiter is where the frame ends, and nowhere else.
-            Mark::Any(any) => Ok(Frame::Bytes(match raw {
+            Mark::Any(any) => match raw {
                 [message @ .., last] if any.set.contains(*last) => message,
                 message => message,
-            })),
+            },
             Mark::Several(several) => {
                 let mark = several.finder.needle();
-                Ok(Frame::Bytes(raw.strip_suffix(mark).unwrap_or(raw)))
+                raw.strip_suffix(mark).unwrap_or(raw)
             }
-        }
+        };
+        // Where the end of the stream ends it, an escape or half a mark at its end is part of it.
+        if message.len() > limit { Err(Unfit::TooLong) } else { Ok(Frame::Bytes(message)) }
     }
 
     fn opens_by_looking(&self) -> bool {
@@ -464,6 +466,20 @@ mod tests {
             decoder.feed(b"a,b--");
             while decoder.next().unwrap().is_some() {}
             assert_eq!(decoder.finish().unwrap().unwrap().bytes(), last);
+        }
+    }
+
+    #[test]
+    fn half_a_delimiter_at_the_end_counts_towards_the_limit() {
+        for (framing, stream) in [
+            (Delimiter::several(b"---").unwrap(), &b"abc-"[..]),
+            (Delimiter::several(b"---").unwrap(), b"abc--"),
+            (Delimiter::escaped(b",", b'\\').unwrap(), b"abc\\"),
+        ] {
+            let mut decoder = Decoder::new(framing.or_the_end(), 3);
+            assert_eq!(decoder.next_in(&mut { stream }), Ok(None));
+            let why = Why::TooLong { declared: None, limit: 3 };
+            assert_eq!(decoder.finish().unwrap_err().why, why, "{stream:?}");
         }
     }
 }

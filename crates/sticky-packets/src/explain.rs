@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use cli::{Advice, Exit, count, escape, say};
 
 use crate::choose::{Bytes, LayoutArgs};
@@ -147,12 +147,15 @@ impl Args {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    let most = FILE_LEN_MAX + 1;
     match path.to_str() {
-        Some("-") => io::stdin().lock().take(FILE_LEN_MAX).read_to_end(&mut bytes)?,
-        _ => File::open(path)?.take(FILE_LEN_MAX).read_to_end(&mut bytes)?,
+        Some("-") => io::stdin().lock().take(most).read_to_end(&mut bytes)?,
+        _ => File::open(path)?.take(most).read_to_end(&mut bytes)?,
     };
+    // Its beginning alone would look like a stream that ends in mid-frame.
+    ensure!(bytes.len() as u64 <= FILE_LEN_MAX, "it has more than {FILE_LEN_MAX} bytes");
     Ok(bytes)
 }
 
@@ -227,10 +230,21 @@ impl Fit {
             true => "behind the number; what comes out begins before",
             false => "the message",
         };
-        let shown = body.get(..MESSAGE_SHOWN).unwrap_or(body);
+        let shown = beginning(body);
         let more = if shown.len() < body.len() { "…" } else { "" };
         show(from, body, &format!("{what}: {}{more}", escape(shown)))?;
         Ok(())
+    }
+}
+
+/// As much as is shown, without a character that this would cut in two.
+fn beginning(message: &[u8]) -> &[u8] {
+    let Some(cut) = message.get(..MESSAGE_SHOWN) else { return message };
+    match str::from_utf8(cut) {
+        Err(error) if cut.len() < message.len() && error.error_len().is_none() => {
+            cut.get(..error.valid_up_to()).unwrap_or(cut)
+        }
+        _ => cut,
     }
 }
 
@@ -435,6 +449,45 @@ mod tests {
             let others = others(&tried, 100, &bytes);
             assert_eq!(others[0].layout, right, "{right}");
             assert_eq!(others[0].frames, 3);
+        }
+    }
+
+    #[test]
+    fn a_message_is_not_shown_with_half_a_character() {
+        for (message, shown) in [
+            ("hello", "hello"),
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdefg", "0123456789abcdef"),
+            ("0123456789abcde爱", "0123456789abcde"),
+            ("你好你好你好", "你好你好你"),
+        ] {
+            assert_eq!(beginning(message.as_bytes()), shown.as_bytes());
+        }
+        // What is half a character in the message itself is shown.
+        for bytes in [&b"0123456789abcde\xe7"[..], b"0123456789abcd\xff\xe7"] {
+            assert_eq!(beginning(bytes), bytes);
+        }
+    }
+
+    #[test]
+    fn zeros_are_no_lengths() {
+        let two = Layout::new(2).unwrap();
+        assert!(others(&two, 100, &[0; 24]).is_empty());
+    }
+
+    #[test]
+    fn the_settings_can_be_given_in_anybodys_words() {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            args: Args,
+        }
+        let want = Layout::new(2).unwrap().offset(1).unwrap().strip(3).unwrap();
+        let want = want.counts(Counts::From(0)).unwrap().endian(Endian::Little);
+        for words in ["--netty 1,2,-3,3", "--tokio 1,2,-3,3", "--length-field 1,2 --counts 0"] {
+            let words = format!("x --endian little {words}");
+            let program: Program = clap::Parser::try_parse_from(words.split(' ')).unwrap();
+            assert_eq!(program.args.layout().unwrap(), want, "{words}");
         }
     }
 

@@ -15,7 +15,7 @@
 //!
 //! `hostile trusting` is the old way, `vec![0; len]`: malloc(3), mmap(2), setrlimit(2).
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -26,7 +26,7 @@ use crate::encode::to_vec;
 use crate::frame::{FrameError, Why};
 use crate::framed::{FramedReader, ReadError};
 use crate::framings::Name;
-use crate::loopback;
+use crate::loopback::{self, timed_out};
 
 mod trusting;
 
@@ -165,11 +165,6 @@ fn silence() -> anyhow::Result<String> {
     ))
 }
 // ANCHOR_END: silence
-
-/// Unix says the first when SO_RCVTIMEO runs out, Windows the second.
-fn timed_out(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
 
 #[cfg(test)]
 mod tests {

@@ -89,13 +89,19 @@ pub fn wait_for(reader: &TcpStream, len: usize) -> io::Result<()> {
         // MSG_WAITALL: not before all are there. MSG_PEEK: and leave them there.
         match SockRef::from(reader).recv_with_flags(&mut room, MSG_PEEK | MSG_WAITALL)? {
             got if got == len => return Ok(()),
+            _ if start.elapsed() >= PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
             got if got == 0 || MSG_WAITALL != 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            _ if start.elapsed() > PATIENCE => return Err(io::ErrorKind::TimedOut.into()),
             _ => std::thread::yield_now(),
         }
     }
 }
 // ANCHOR_END: wait
+
+/// Whether a wait ran out. Unix says the first when SO_RCVTIMEO does, Windows the second.
+#[must_use]
+pub fn timed_out(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
 
 const MSG_PEEK: i32 = 2;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -174,6 +180,18 @@ mod tests {
         let mut all = [0; 6];
         reader.read_exact(&mut all).unwrap();
         assert_eq!(&all, b"onetwo");
+    }
+
+    #[test]
+    fn a_stranger_who_calls_first_is_not_taken_for_the_writer() {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        listener.listen(2).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let _stranger = TcpStream::connect(address).unwrap();
+        let writer = TcpStream::connect(address).unwrap();
+        let caller = writer.local_addr().unwrap();
+        assert_eq!(accept(&listener, caller).unwrap().peer_addr().unwrap(), caller);
     }
 
     #[test]

@@ -244,6 +244,16 @@ mod tests {
     }
 
     #[test]
+    fn a_strangers_datagram_does_not_come_in_between() {
+        let (from, to) = Kind::Udp.pair().unwrap();
+        let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = to.local_addr().unwrap().as_socket().unwrap();
+        stranger.send_to(b"strange", address).unwrap();
+        from.send(b"ours").unwrap();
+        assert_eq!(receive(&to, 100).unwrap(), b"ours");
+    }
+
+    #[test]
     fn nothing_is_something_but_for_a_stream() {
         check(Kind::Tcp, &["one", "", "three"], 100, "onethree");
         check(Kind::Udp, &["one", "", "three"], 100, "one | (0 bytes) | three");

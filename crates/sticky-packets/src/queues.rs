@@ -69,10 +69,19 @@ mod linux {
     use rustix::ioctl::{Getter, Opcode, ioctl};
 
     /// The number of TIOCOUTQ, which asks the same of a terminal: old machines have one of their own.
-    pub(super) const SIOCOUTQ: Opcode = if cfg!(any(target_arch = "mips", target_arch = "mips64")) {
+    pub(super) const SIOCOUTQ: Opcode = if cfg!(any(
+        target_arch = "mips",
+        target_arch = "mips32r6",
+        target_arch = "mips64",
+        target_arch = "mips64r6"
+    )) {
         0x7472
-    } else if cfg!(any(target_arch = "powerpc", target_arch = "powerpc64", target_arch = "sparc64"))
-    {
+    } else if cfg!(any(
+        target_arch = "powerpc",
+        target_arch = "powerpc64",
+        target_arch = "sparc",
+        target_arch = "sparc64"
+    )) {
         0x4004_7473
     } else {
         0x5411

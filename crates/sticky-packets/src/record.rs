@@ -11,6 +11,34 @@ use serde_json::{Value, json};
 const KEPT_BYTES_MAX: usize = 1 << 20;
 const KEPT_CALLS_MAX: usize = 10_000;
 
+/// What is said of the messages, as far as there is room for it: a stranger sends as many as he likes.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    objects: Vec<Value>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// Keeps what is said of a message of `len` bytes, if there is room.
+    pub fn push(&mut self, len: usize, object: impl FnOnce() -> Value) {
+        self.bytes = self.bytes.saturating_add(len);
+        if self.bytes <= KEPT_BYTES_MAX && self.objects.len() < KEPT_CALLS_MAX {
+            self.objects.push(object());
+        }
+    }
+
+    /// The last that was kept.
+    pub fn last_mut(&mut self) -> Option<&mut Value> {
+        self.objects.last_mut()
+    }
+
+    /// All that was kept.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        Value::Array(self.objects.clone())
+    }
+}
+
 /// A stream whose calls are written down, if that is asked for.
 #[derive(Debug)]
 pub struct Recorder<S> {
@@ -116,6 +144,22 @@ mod tests {
         let pieces = [IoSlice::new(b"he"), IoSlice::new(b"llo")];
         assert_eq!(writes.write_vectored(&pieces).unwrap(), 4);
         assert_eq!(writes.calls().json(), json!({ "calls": ["68656c6c"], "left_off": 0 }));
+    }
+
+    #[test]
+    fn of_messages_no_more_is_kept_than_there_is_room_for() {
+        let count = |kept: &Kept| kept.json().as_array().unwrap().len();
+        let mut many = Kept::default();
+        for _ in 0..KEPT_CALLS_MAX + 3 {
+            many.push(0, || json!({}));
+        }
+        assert_eq!(count(&many), KEPT_CALLS_MAX);
+        let mut long = Kept::default();
+        for len in [KEPT_BYTES_MAX - 1, 1, 1, 0] {
+            long.push(len, || json!({ "len": len }));
+        }
+        assert_eq!(count(&long), 2);
+        assert_eq!(long.last_mut(), Some(&mut json!({ "len": 1 })));
     }
 
     #[test]

@@ -21,12 +21,13 @@ use cli::{Advice, Exit, Period, Stop, escape, note, say};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::choose::{Choice, FramingArgs};
+use crate::choose::{self, Choice, FramingArgs};
 use crate::decoder::Decode;
 use crate::encode::{Encode, EncodeError};
-use crate::frame::FrameError;
+use crate::frame::{FrameError, Why};
 use crate::framed::{FramedReader, FramedWriter, ReadError};
-use crate::record::{Recorder, hex};
+use crate::loopback::timed_out;
+use crate::record::{Kept, Recorder, hex};
 
 /// Hears messages, and says how many it heard
 #[derive(clap::Args)]
@@ -37,7 +38,7 @@ pub struct Args {
     #[command(flatten)]
     framing: FramingArgs,
     /// The most that one read takes, as the 1024 in the tutorials' recv(1024)
-    #[arg(long, value_name = "BYTES", default_value = "1024")]
+    #[arg(long, value_name = "BYTES", value_parser = choose::size, default_value = "1024")]
     read_size: NonZeroUsize,
     /// Send each message back at once, instead of a count at the end
     #[arg(long)]
@@ -81,7 +82,8 @@ impl Server {
         }
 
         loop {
-            // Simplified: one client at a time, as in chapter 4's `talk`.
+            // Simplified: one client at a time, and a failing accept ends it, as in chapter 4's
+            // `talk`. The room has neither fault.
             let (connection, client) = listener.accept().context("cannot accept a connection")?;
             let _in_hand = stop.in_hand(format_args!("the conversation with {client}"));
             let heard = self.hold(&connection);
@@ -125,8 +127,9 @@ impl Server {
         writer: &mut FramedWriter<W, Box<dyn Encode + Send>>,
         messages: &mut Messages,
     ) -> Result<(), Over> {
+        let mut begin = Some(0);
         loop {
-            let begin = reader.decoder().status().taken;
+            let mut passed_over = false;
             match reader.read_frame() {
                 Ok(Some(message)) => {
                     messages.heard(message.bytes())?;
@@ -136,11 +139,18 @@ impl Server {
                 }
                 Ok(None) => break,
                 // What is wrong is known, and where the next message begins: it goes on there.
-                Err(ReadError::Frame(error)) if error.goes_on => messages.refused(&error)?,
+                Err(ReadError::Frame(error)) if error.goes_on => {
+                    begin = Some(error.offset);
+                    passed_over = matches!(error.why, Why::TooLong { .. });
+                    messages.refused(&error)?;
+                }
                 Err(ReadError::Frame(error)) => return Err(Over::Frame(error)),
                 Err(ReadError::Io(error)) => return Err(Over::Lost(error)),
             }
-            messages.place(begin, reader.decoder().status().taken);
+            let end = reader.decoder().status().taken;
+            messages.place(begin, end);
+            // What is too long is refused before its end, so where the next begins nobody has said.
+            begin = (!passed_over).then_some(end);
         }
         if !self.args.echo {
             answer(writer, format!("heard {}", messages.total).as_bytes())?;
@@ -163,10 +173,18 @@ struct Heard {
 enum Over {
     #[error("{0}")]
     Frame(FrameError),
-    #[error("{}", describe(.0))]
+    #[error("{}", trouble(.0))]
     Lost(io::Error),
     #[error(transparent)]
     Stdout(#[from] StdoutError),
+}
+
+/// What the system says, but of a wait that ran out: that would be "try again".
+fn trouble(error: &io::Error) -> String {
+    match timed_out(error) {
+        true => "it has said nothing for too long, or taken nothing".to_owned(),
+        false => describe(error),
+    }
 }
 
 /// Says something, if the framing can.
@@ -187,44 +205,39 @@ fn answer<W: io::Write>(
 struct Messages {
     total: u64,
     /// With `--json`: what the object will say.
-    kept: Option<Vec<Value>>,
+    kept: Option<Kept>,
 }
 
 impl Messages {
-    /// More than this are counted only.
-    const KEPT_MAX: usize = 10_000;
-
     fn new(kept: bool) -> Self {
-        Self { total: 0, kept: kept.then(Vec::new) }
+        Self { total: 0, kept: kept.then(Kept::default) }
     }
 
     fn heard(&mut self, message: &[u8]) -> Result<(), StdoutError> {
         self.total += 1;
-        let text = escape(message).to_string();
-        self.keep(json!({ "hex": hex(message), "text": text }), format_args!("heard: {text}"))
+        let Some(kept) = &mut self.kept else { return say!("heard: {}", escape(message)) };
+        kept.push(
+            message.len(),
+            || json!({ "hex": hex(message), "text": escape(message).to_string() }),
+        );
+        Ok(())
     }
 
     fn refused(&mut self, error: &FrameError) -> Result<(), StdoutError> {
-        self.keep(json!({ "error": error.to_string() }), format_args!("not heard: {error}"))
+        let Some(kept) = &mut self.kept else { return say!("not heard: {error}") };
+        let text = error.to_string();
+        kept.push(text.len(), || json!({ "error": text }));
+        Ok(())
     }
 
-    fn keep(&mut self, object: Value, line: std::fmt::Arguments<'_>) -> Result<(), StdoutError> {
-        match &mut self.kept {
-            None => say!("{line}"),
-            Some(kept) => {
-                if kept.len() < Self::KEPT_MAX {
-                    kept.push(object);
-                }
-                Ok(())
+    /// Where in the stream the last one lay, as far as that is known.
+    fn place(&mut self, begin: Option<u64>, end: u64) {
+        if let Some(Value::Object(last)) = self.kept.as_mut().and_then(Kept::last_mut) {
+            // One that has its place has kept it, and what came behind it was not kept.
+            if !last.contains_key("end") {
+                last.insert("begin".to_owned(), begin.into());
+                last.insert("end".to_owned(), end.into());
             }
-        }
-    }
-
-    /// Where in the stream the last one lay.
-    fn place(&mut self, begin: u64, end: u64) {
-        if let Some(Value::Object(last)) = self.kept.as_mut().and_then(|kept| kept.last_mut()) {
-            last.entry("begin").or_insert(begin.into());
-            last.entry("end").or_insert(end.into());
         }
     }
 }
@@ -236,7 +249,7 @@ impl Heard {
             "role": "server",
             "framing": choice.name().as_str(),
             "reads": self.reads,
-            "messages": self.messages.kept,
+            "messages": self.messages.kept.as_ref().map(Kept::json),
             "heard": self.messages.total,
             "writes": self.writes,
             "error": error,

@@ -20,12 +20,15 @@ use thiserror::Error;
 
 use crate::length::{Counts, Endian, Layout, LayoutError};
 
+/// Java's greatest `int`.
+const INT_MAX: u64 = 0x7fff_ffff;
+
 /// The parameters of netty's `LengthFieldBasedFrameDecoder`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Netty {
     /// Which byte of the number comes first.
     pub byte_order: Endian,
-    /// No frame is longer than this, header included.
+    /// No frame is longer than this, header included. An `int` in Java: 2 GiB less one at most.
     pub max_frame_length: u64,
     /// Where the number stands.
     pub length_field_offset: usize,
@@ -72,7 +75,7 @@ impl Netty {
         let (length_field_offset, length_field_length) = layout.field();
         Self {
             byte_order: layout.byte_order(),
-            max_frame_length: limit.saturating_add(layout.stripped() as u64),
+            max_frame_length: limit.saturating_add(layout.stripped() as u64).min(INT_MAX),
             length_field_offset,
             length_field_length,
             length_adjustment: less(layout.counts_from(), layout.head()),
@@ -234,6 +237,8 @@ mod tests {
             layout.to_string(),
             "a number of 2 bytes at byte 0, big-endian, counted from byte 0; the first 2 stripped"
         );
+        assert_eq!(Netty::new(&layout, (1 << 31) - 3).max_frame_length, (1 << 31) - 1);
+        assert_eq!(Netty::new(&layout, 1 << 31).max_frame_length, (1 << 31) - 1);
         let five = Layout::new(5).unwrap();
         assert!(Netty::new(&layout, 9).exists() && !Netty::new(&five, 9).exists());
     }

@@ -3,11 +3,18 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic in a test is the failure")]
 
+#[cfg(unix)]
+#[path = "../../cli/tests/pty/mod.rs"]
+mod pty;
+
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
+
+#[cfg(unix)]
+use pty::{ALL, Terminal};
 
 /// Whoever waits longer waits for what will not come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -124,29 +131,38 @@ fn two_floods_at_once_do_not_hold_up_each_other() {
 fn on_a_terminal_the_talk_client_prompts_when_it_is_its_turn() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let mut terminal = terminal::Terminal::start(&["talk", "client", &address]);
+    let mut terminal = Terminal::start(program(&["talk", "client", &address]), ALL);
     let (mut server, _) = listener.accept().unwrap();
     server.set_read_timeout(Some(PATIENCE)).unwrap();
 
-    terminal.shows(&format!("connected: {address}\r\n>>> "));
-    terminal.types("\n");
-    terminal.shows("\r\nan empty line cannot be sent; type something\r\n>>> ");
-    terminal.types("你好\n");
+    terminal.until(">>> ");
+    terminal.types("");
+    terminal.until(">>> ");
+    terminal.types("你好");
     let mut words = [0; 6];
     server.read_exact(&mut words).unwrap();
     assert_eq!(words, "你好".as_bytes());
-    // What is typed is echoed by the terminal itself. No prompt: it is the other's turn.
-    terminal.shows("你好\r\n");
     server.write_all(b"hello").unwrap();
-    terminal.shows("heard: hello\r\n>>> ");
-    // Ctrl-D is the end of input.
-    terminal.types("\x04");
+    terminal.until(">>> ");
+    terminal.types_end();
     assert_eq!(word(&mut server), *b"exit");
     drop(server);
-    // The cursor stood behind the prompt.
-    terminal.shows("\r\nthe end of input: exit\r\n");
-    terminal.shows(&format!("the talk with {address} is over\r\n"));
-    assert_eq!(terminal.exit(), Some(0));
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen:?}");
+    // What is typed is echoed by the terminal itself, and no prompt follows: it is the other's turn.
+    let want = [
+        &*format!("connected: {address}"),
+        ">>>",
+        "an empty line cannot be sent; type something",
+        ">>> 你好",
+        "heard: hello",
+        // The cursor stood behind the prompt.
+        ">>>",
+        "the end of input: exit",
+        &*format!("the talk with {address} is over"),
+        "",
+    ];
+    assert_eq!(screen, want);
 }
 
 /// A lesson's server, as a process.
@@ -229,73 +245,4 @@ fn word(connection: &mut TcpStream) -> [u8; 4] {
     let mut word = [0; 4];
     connection.read_exact(&mut word).unwrap();
     word
-}
-
-#[cfg(unix)]
-mod terminal {
-    use std::fs::File;
-    use std::io::{Read, Write};
-    use std::process::Child;
-    use std::sync::mpsc::{Receiver, channel};
-    use std::thread;
-
-    /// A program whose stdin, stdout and stderr are a terminal, of which this is the other end.
-    pub(crate) struct Terminal {
-        child: Child,
-        keyboard: File,
-        screen: Receiver<Vec<u8>>,
-        shown: Vec<u8>,
-    }
-
-    impl Terminal {
-        pub(crate) fn start(args: &[&str]) -> Self {
-            let pty = nix::pty::openpty(None, None).unwrap();
-            let child = super::program(args)
-                .stdin(pty.slave.try_clone().unwrap())
-                .stdout(pty.slave.try_clone().unwrap())
-                .stderr(pty.slave)
-                .spawn()
-                .unwrap();
-            let keyboard = File::from(pty.master);
-            let mut master = keyboard.try_clone().unwrap();
-            let (send, screen) = channel();
-            // It ends when the program has: then the terminal cannot be read any more.
-            thread::spawn(move || {
-                let mut bytes = [0; 1024];
-                while let Ok(len @ 1..) = master.read(&mut bytes) {
-                    let _ = send.send(bytes[..len].to_vec());
-                }
-            });
-            Self { child, keyboard, screen, shown: Vec::new() }
-        }
-
-        pub(crate) fn types(&mut self, text: &str) {
-            self.keyboard.write_all(text.as_bytes()).unwrap();
-        }
-
-        /// The next that is to be seen must be `text`, from its first character on.
-        #[track_caller]
-        pub(crate) fn shows(&mut self, text: &str) {
-            while self.shown.len() < text.len() {
-                let bytes = self.screen.recv_timeout(super::PATIENCE).unwrap_or_else(|_| {
-                    panic!("{text:?} is not shown, but {:?}", String::from_utf8_lossy(&self.shown))
-                });
-                self.shown.extend(bytes);
-            }
-            let rest = self.shown.split_off(text.len());
-            assert_eq!(String::from_utf8_lossy(&self.shown), text);
-            self.shown = rest;
-        }
-
-        pub(crate) fn exit(&mut self) -> Option<i32> {
-            self.child.wait().unwrap().code()
-        }
-    }
-
-    impl Drop for Terminal {
-        fn drop(&mut self) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
-    }
 }

@@ -20,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, bail};
 
 use super::json::Json;
-use super::{PAGES, Problem, read, write};
+use super::{PAGES, Problem, files_below, read, write};
 use crate::demo::build::build;
 use crate::svg;
 
@@ -77,7 +77,16 @@ pub fn update(root: &Path, only_check: bool) -> anyhow::Result<Vec<Problem>> {
             false => write(&root.join(file), &new)?,
         }
     }
+    let pictures = files_below(&root.join(folder), &[".svg"])?;
+    let within = pictures.iter().map(|picture| picture.strip_prefix(root).unwrap_or(picture));
+    problems.extend(within.filter_map(unused));
     Ok(problems)
+}
+
+/// A picture that lies among these and is drawn from no run.
+fn unused(picture: &Path) -> Option<Problem> {
+    let is_of_a_run = RUNS.iter().any(|run| picture.file_stem() == Some(run.name.as_ref()));
+    (!is_of_a_run).then(|| Problem::new(picture, None, "no run draws this; delete it"))
 }
 
 /// What happened.
@@ -117,7 +126,8 @@ impl Story {
         let mut first = String::new();
         let stderr = server.0.stderr.take().context("no stderr")?;
         BufReader::new(stderr).read_line(&mut first)?;
-        let address = first.trim().strip_prefix("listening on ").context("no ready line")?;
+        let address = first.trim().strip_prefix("listening on ");
+        let address = address.with_context(|| format!("no ready line, but {first:?}"))?;
 
         let mut client = Ended(
             Command::new(program)
@@ -405,6 +415,13 @@ mod tests {
         let torn = story(r#"[{"begin":0,"end":4,"text":"hi"},{"begin":4,"end":5,"text":"&"}]"#);
         assert!(torn.heard.iter().all(|heard| !torn.is_right(heard)));
         assert_eq!(torn.letters(0, 4), [0, 1]);
+    }
+
+    #[test]
+    fn a_picture_that_no_run_draws_is_told() {
+        assert!(unused(Path::new("lanes/naive-glued.svg")).is_none());
+        let told = unused(Path::new("lanes/old.svg")).unwrap().to_string();
+        assert_eq!(told, "lanes/old.svg: no run draws this; delete it");
     }
 
     #[test]
