@@ -67,7 +67,8 @@ pub trait Decode {
     fn open<'a>(&'a mut self, whole: Whole, input: &'a [u8]) -> Result<Frame<'a>, FrameError>;
 
     /// Keeps a copy of these bytes for [`next`](Decode::next): one copy more than
-    /// [`next_in`](Decode::next_in), and one borrow less.
+    /// [`next_in`](Decode::next_in), and one borrow less. After an error that does not go on,
+    /// nothing is kept: nobody would ever take it.
     fn feed(&mut self, bytes: &[u8]);
 
     /// Room for a read of `len` bytes in the decoder itself, if it is in the middle of a frame of
@@ -417,12 +418,15 @@ impl<F: Framing> Decode for Decoder<F> {
     }
 
     fn feed(&mut self, bytes: &[u8]) {
-        self.own.append(bytes);
+        if self.state.dead.is_none() {
+            self.own.append(bytes);
+        }
     }
 
     fn spare(&mut self, len: usize) -> Option<&mut [u8]> {
         // What was announced counts for nothing here.
-        if self.own.held().len() < len { None } else { self.own.spare(len) }
+        let counts = self.state.dead.is_none() && self.own.held().len() >= len;
+        if counts { self.own.spare(len) } else { None }
     }
 
     fn filled(&mut self, len: usize) {

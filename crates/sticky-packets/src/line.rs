@@ -278,6 +278,20 @@ mod tests {
     }
 
     #[test]
+    fn a_decoder_that_closed_keeps_nothing_that_is_fed() {
+        let mut decoder = Decoder::new(Line::new(), 4);
+        decoder.feed(b"too long\n");
+        decoder.next().unwrap_err();
+        let held = decoder.status().held;
+        for _ in 0..100 {
+            decoder.feed(&[b'x'; 1000]);
+            assert!(decoder.spare(1).is_none());
+            decoder.next().unwrap_err();
+        }
+        assert_eq!(decoder.status().held, held);
+    }
+
+    #[test]
     fn a_decoder_that_closes_says_the_same_error_for_ever() {
         let mut decoder = Decoder::new(Line::new(), 4);
         let mut input = &b"12345678\nok\n"[..];
