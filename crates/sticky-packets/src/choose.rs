@@ -21,7 +21,7 @@ use crate::naive::Naive;
 use crate::varint::Varint;
 
 /// So many bytes a block has, unless another size is asked for.
-const BLOCK_LEN: NonZeroUsize = NonZeroUsize::new(32).unwrap();
+const BLOCK_LEN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(31);
 
 /// No block and no buffer that is asked for is longer: its memory is taken at once.
 const SIZE_MAX: usize = 16 << 20;
