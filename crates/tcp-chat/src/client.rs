@@ -234,16 +234,16 @@ impl FromStr for Server {
             Ok(address) => return Ok(Self(address.to_string())),
             Err(why) => why,
         };
+        // Unlike elsewhere in the course, a name is looked up.
         let of_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-        match text.rsplit_once(':') {
-            Some((host, port))
-                if host.bytes().all(of_name)
-                    && host.bytes().any(|byte| byte.is_ascii_alphabetic())
-                    && port.parse::<u16>().is_ok_and(|port| port > 0) =>
-            {
-                Ok(Self(text.to_owned()))
-            }
-            _ => Err(why),
+        let (host, port) = text.split_once(':').map_or((text, None), |(h, p)| (h, Some(p)));
+        let named =
+            host.bytes().all(of_name) && host.bytes().any(|byte| byte.is_ascii_alphabetic());
+        match port.map(str::parse::<u16>) {
+            _ if !named => Err(why),
+            None => Err(format!("the port is missing; write it behind the name: {host}:8008")),
+            Some(Ok(1..)) => Ok(Self(text.to_owned())),
+            Some(_) => Err("a port is a number from 1 to 65535".to_owned()),
         }
     }
 }
@@ -276,8 +276,10 @@ mod tests {
         }
         for (text, why) in [
             ("127.0.0.1", "the port is missing"),
-            ("localhost", "a name is not looked up"),
-            ("localhost:0", "a name is not looked up"),
+            ("localhost", "the port is missing; write it behind the name: localhost:8008"),
+            ("localhost:0", "a port is a number from 1 to 65535"),
+            ("localhost:", "a port is a number from 1 to 65535"),
+            ("localhost:1:2", "a port is a number from 1 to 65535"),
             ("256.0.0.1:80", "`256.0.0.1` is no IP address"),
             ("a b:80", "`a b` is no IP address"),
         ] {
