@@ -352,9 +352,16 @@ impl<'a> Load<'a> {
     /// In a storm that is what is to be found out; else nothing can be measured.
     fn turned_away(&mut self, in_room: usize, why: String) -> anyhow::Result<()> {
         if self.args.scenario != Scenario::Storm {
+            let (what, hint) = match in_room {
+                0 => ("lets nobody in".to_owned(), "does a server listen there? see also --login"),
+                _ => (
+                    format!("lets {in_room} in and then not"),
+                    "see the server's limits, for all and for each address, and --login",
+                ),
+            };
             return Err(anyhow!("{why}"))
-                .with_context(|| format!("{} lets {in_room} in and then not", self.args.server))
-                .hint("see the server's limits, for all and for each address, and --login");
+                .with_context(|| format!("{} {what}", self.args.server))
+                .hint(hint);
         }
         self.report.why = Some(why);
         Ok(())
