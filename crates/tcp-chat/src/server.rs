@@ -31,7 +31,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, clap::Args)]
 #[command(
     after_help = "What is typed here is said to everybody; /stats and /kick NAME are for the operator.\n\
-                  Every limit can be `off`."
+                  Every limit can be `off`, but not --burst, --grace."
 )]
 pub struct Args {
     /// Address to listen on; port 0 takes any free one
